@@ -1,0 +1,3 @@
+module github.com/covefn/cove
+
+go 1.26.8

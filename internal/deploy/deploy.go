@@ -1,0 +1,64 @@
+// Package deploy is the use case of changing functions: check a configuration
+// and a package, keep them as a version, and make that version the one that
+// requests are given, all or nothing.
+package deploy
+
+import (
+	"context"
+	"io"
+
+	"github.com/covefn/cove"
+)
+
+// Code is a code package on its way in: an archive, or files given one by one.
+// The zero value means "the code stays what it is".
+type Code struct {
+	// Archive is read to its end; Format is "zip" or "tar.gz".
+	Archive io.Reader
+	Format  string
+	// Files are the contents of text or binary files by path, instead of Archive.
+	Files map[string][]byte
+}
+
+// Change is what one deploy changes about a function.
+type Change struct {
+	// Config replaces the whole configuration; defaults fill what is zero. Nil
+	// leaves it. A secret variable without a value keeps the value it had.
+	Config *cove.Config
+	Code   Code
+	// IfRevision is the revision that the caller has seen; 0 for any.
+	IfRevision int64
+}
+
+// Query filters and pages a list of functions.
+type Query struct {
+	// Search is a part of the name, the description or the route.
+	Search    string
+	Runtime   string
+	Isolation string
+	// After is the name behind which the page begins; Limit its length (1 to
+	// 1000, 0 means 100).
+	After string
+	Limit int
+}
+
+// Functions is the use case; *Service is the one there is. When a changing
+// method returns without error, the change is on disk and every request that
+// begins afterwards sees it. It is safe for concurrent use.
+type Functions interface {
+	Create(ctx context.Context, cfg cove.Config, code Code) (cove.Function, error)
+	Update(ctx context.Context, name string, change Change) (cove.Function, error)
+	Rollback(ctx context.Context, name string, number int, ifRevision int64) (cove.Function, error)
+	Delete(ctx context.Context, name string, ifRevision int64) error
+
+	Get(ctx context.Context, name string) (cove.Function, error)
+	// List is one page in the order of names, and how many there are in all.
+	List(ctx context.Context, q Query) (page []cove.Function, total int, err error)
+	Versions(ctx context.Context, name string) ([]cove.Version, error)
+	Version(ctx context.Context, name string, number int) (cove.Version, error)
+	// Archive opens the package of a version as it was uploaded.
+	Archive(ctx context.Context, name string, number int) (io.ReadCloser, cove.Package, error)
+	// Active is the version that requests to name are given now, from memory;
+	// nil if there is no such function. The caller must not change it.
+	Active(name string) *cove.Version
+}

@@ -1,0 +1,71 @@
+// Package store is the contract of what Cove keeps: functions, their versions
+// and access tokens. The request path never waits for it.
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/covefn/cove"
+)
+
+// Store keeps what must outlive the daemon. Every method that changes
+// something returns only when the change is on disk. It is safe for concurrent
+// use. Errors are *cove.Error: CodeNotFound, CodeConflict (a name taken),
+// CodePreconditionFailed (another revision), CodeInternal.
+type Store interface {
+	Functions
+	Tokens
+	// Close waits for what is under way. The store cannot be used after it.
+	Close() error
+}
+
+// Functions keeps functions and their versions. The values of environment
+// variables are encrypted before they reach the disk.
+type Functions interface {
+	// CreateFunction keeps a new function with v as its first, active version.
+	// It sets v.Number to 1 and the revision to 1.
+	CreateFunction(ctx context.Context, v cove.Version) (cove.Function, error)
+	// AddVersion keeps v as the next version and makes it the active one, if
+	// the function's revision is still ifRevision (0: whatever it is).
+	AddVersion(ctx context.Context, v cove.Version, ifRevision int64) (cove.Function, error)
+	// Activate makes an existing version the active one.
+	Activate(ctx context.Context, name string, number int, ifRevision int64) (cove.Function, error)
+	// DeleteFunction removes the function with all its versions.
+	DeleteFunction(ctx context.Context, name string, ifRevision int64) error
+	Function(ctx context.Context, name string) (cove.Function, error)
+	// AllFunctions is every function, by name; for start-up.
+	AllFunctions(ctx context.Context) ([]cove.Function, error)
+	Version(ctx context.Context, name string, number int) (cove.Version, error)
+	// Versions are those of one function, the newest first.
+	Versions(ctx context.Context, name string) ([]cove.Version, error)
+	// PruneVersions removes the oldest versions of a function beyond keep,
+	// never the active one.
+	PruneVersions(ctx context.Context, name string, keep int) error
+	// Packages are the digests of all packages that a version refers to.
+	Packages(ctx context.Context) (map[string]bool, error)
+}
+
+// Token is an access token as it is kept: its hash, never itself.
+type Token struct {
+	// ID is public and names the token in lists.
+	ID string `json:"id"`
+	// Name says what it is for.
+	Name string `json:"name"`
+	// Role is "admin" or "invoke".
+	Role string `json:"role"`
+	// Functions limits role "invoke" to these; empty means all.
+	Functions []string `json:"functions,omitempty"`
+	// Hash is the SHA-256 of the token.
+	Hash    [32]byte  `json:"-"`
+	Created time.Time `json:"created"`
+	// Expires is zero for never.
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+// Tokens keeps access tokens.
+type Tokens interface {
+	CreateToken(ctx context.Context, t Token) error
+	AllTokens(ctx context.Context) ([]Token, error)
+	DeleteToken(ctx context.Context, id string) error
+}
