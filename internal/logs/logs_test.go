@@ -1,0 +1,196 @@
+package logs
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func setup(t *testing.T) (*Book, *Stream) {
+	t.Helper()
+	b := NewBook()
+	return b, b.Stream("hello", 1, "i1")
+}
+
+// texts are a function's lines as "request: text".
+func texts(b *Book) []string {
+	var out []string
+	for _, l := range b.Tail("hello", "", 1<<20) {
+		who := l.RequestID
+		if l.Platform {
+			who += "*"
+		}
+		out = append(out, who+": "+l.Text)
+	}
+	return out
+}
+
+func TestStream(t *testing.T) {
+	t.Parallel()
+
+	t.Run("attributes each line to the invocation whose marker follows, wherever the pieces are cut", func(t *testing.T) {
+		t.Parallel()
+		b, s := setup(t)
+		one, two := s.Begin("r1"), s.Begin("r2")
+		all := "a\nb" + one.Marker() + "\n" + "c\n" + two.Marker() + "\n" + "late\n"
+		for i := range len(all) {
+			_, _ = s.Write([]byte(all[i : i+1]))
+		}
+		want := []string{"r1: a", "r1: b", "r2: c", ": late"}
+		if diff := cmp.Diff(want, texts(b)); diff != "" {
+			t.Error(diff)
+		}
+		one.Wait(t.Context())
+		two.Wait(t.Context())
+	})
+
+	t.Run("does not take another's marker, or a guess, for an end", func(t *testing.T) {
+		t.Parallel()
+		b, s := setup(t)
+		one, two := s.Begin("r1"), s.Begin("r2")
+		fmt.Fprintf(s, "%s\n%s%032x\nx\n%s\n", two.Marker(), markerPrefix, 7, one.Marker())
+		got := texts(b)
+		if len(got) != 3 || got[2] != "r1: x" {
+			t.Errorf("got %q", got)
+		}
+		select {
+		case <-two.ended:
+			t.Error("the second invocation ended by a marker that came before the first's")
+		default:
+		}
+	})
+
+	t.Run("bounds an invocation's output and says how much was dropped", func(t *testing.T) {
+		t.Parallel()
+		b, s := setup(t)
+		g := s.Begin("r1")
+		line := strings.Repeat("x", 1023) + "\n"
+		for range 3 * 1024 {
+			_, _ = s.Write([]byte(line))
+		}
+		fmt.Fprintln(s, g.Marker())
+		got := texts(b)
+		if len(got) != 1024+1 || got[1024] != "r1*: 2097152 bytes of output were dropped: an invocation's log is limited to 1 MiB" {
+			t.Errorf("%d lines, the last %q", len(got), got[len(got)-1])
+		}
+	})
+
+	t.Run("cuts a line that never ends and loses none of it", func(t *testing.T) {
+		t.Parallel()
+		b, s := setup(t)
+		g := s.Begin("r1")
+		for range 300 {
+			_, _ = s.Write([]byte(strings.Repeat("y", 1000)))
+		}
+		fmt.Fprintln(s, g.Marker())
+		got, n := texts(b), 0
+		for _, l := range got {
+			n += len(l) - len("r1: ")
+		}
+		if n != 300_000 {
+			t.Errorf("%d bytes in %d lines", n, len(got))
+		}
+	})
+
+	t.Run("ends everything when the sandbox ends, the platform's word last", func(t *testing.T) {
+		t.Parallel()
+		b, s := setup(t)
+		g := s.Begin("r1")
+		fmt.Fprint(s, "half")
+		g.Last("Task timed out after 1.00 seconds")
+		s.Close()
+		g.Wait(t.Context())
+		s.Begin("r2").Wait(t.Context())
+		want := []string{"r1: half", "r1*: Task timed out after 1.00 seconds"}
+		if diff := cmp.Diff(want, texts(b)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestBook(t *testing.T) {
+	t.Parallel()
+
+	t.Run("keeps the latest lines of each function within its limit", func(t *testing.T) {
+		t.Parallel()
+		b, s := setup(t)
+		for i := range 40_000 {
+			fmt.Fprintf(s, "%d\n", i)
+		}
+		got := b.Tail("hello", "", 1<<20)
+		if b.total > functionLimit || got[len(got)-1].Text != "39999" {
+			t.Errorf("%d bytes, last %q", b.total, got[len(got)-1].Text)
+		}
+	})
+
+	t.Run("gives the tail of one invocation", func(t *testing.T) {
+		t.Parallel()
+		b, s := setup(t)
+		for i := range 10 {
+			g := s.Begin(fmt.Sprint("r", i))
+			fmt.Fprintf(s, "one\ntwo\n%s\n", g.Marker())
+		}
+		got := b.Tail("hello", "r4", 1)
+		if len(got) != 1 || got[0].Text != "two" || got[0].RequestID != "r4" {
+			t.Errorf("got %+v", got)
+		}
+	})
+
+	t.Run("tells a follower what is new, until it leaves", func(t *testing.T) {
+		t.Parallel()
+		b, s := setup(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		lines := b.Follow(ctx, "hello")
+		fmt.Fprintln(s, "first")
+		if l := <-lines; l.Text != "first" {
+			t.Errorf("got %+v", l)
+		}
+		cancel()
+		for range lines {
+			t.Error("a line after the follower left")
+		}
+	})
+
+	t.Run("forgets a function", func(t *testing.T) {
+		t.Parallel()
+		b, s := setup(t)
+		fmt.Fprintln(s, "x")
+		b.Forget("hello")
+		if got := texts(b); got != nil || b.total != 0 {
+			t.Errorf("got %q, %d bytes", got, b.total)
+		}
+	})
+}
+
+func FuzzStream(f *testing.F) {
+	f.Add("a\nb", "c\x1e cove ", 3)
+	f.Fuzz(func(t *testing.T, before, after string, cut int) {
+		if strings.ContainsRune(before, 0x1e) || strings.ContainsRune(after, 0x1e) {
+			t.Skip("the marker is what the shim writes; what a hostile handler writes is covered by other inputs")
+		}
+		b := NewBook()
+		s := b.Stream("hello", 1, "i")
+		g := s.Begin("r1")
+		all := before + g.Marker() + "\n" + after
+		cut = min(max(cut, 0), len(all))
+		_, _ = s.Write([]byte(all[:cut]))
+		_, _ = s.Write([]byte(all[cut:]))
+		select {
+		case <-g.ended:
+		default:
+			t.Fatal("the marker was not found")
+		}
+		s.Close()
+		for _, l := range b.Tail("hello", "r1", 1<<20) {
+			if !strings.Contains(strings.ToValidUTF8(before, "\uFFFD"), l.Text) {
+				t.Errorf("%q is not of the invocation", l.Text)
+			}
+		}
+	})
+}
