@@ -1,0 +1,270 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/covefn/cove/internal/driver"
+)
+
+// ErrStopped is what Thaw and Freeze return after Stop: what was stopped never
+// runs again.
+var ErrStopped = errors.New("the control group was stopped")
+
+// Cgroup is the control group of one sandbox. It outlives the runtime's own
+// group beneath it, so that what a sandbox used and how it died can be read
+// after its end. It is safe for concurrent use.
+type Cgroup struct {
+	set   *Cgroups
+	path  string
+	owned bool
+	ops   groupOps
+
+	// mu orders the writes that freeze and thaw. It is never held while waiting,
+	// so that Stop need not wait for anybody.
+	mu      sync.Mutex
+	stopped bool
+	killed  bool
+}
+
+// groupOps is what differs between the versions.
+type groupOps interface {
+	// open opens what is read often. With must it fails when a file is missing.
+	open(must bool) error
+	close() error
+	setLimits(l driver.Limits, fresh bool) error
+	usage() (driver.Usage, error)
+	oomKilled() (bool, error)
+	setFrozen(frozen bool) error
+	frozen() (bool, error)
+	// killAll kills every process by one call, where the kernel can.
+	killAll() error
+	// procsDir is the directory whose tree lists the processes.
+	procsDir() string
+}
+
+// Parent is the group as a runtime wants it: the path from the root of every
+// hierarchy, with a leading slash.
+func (c *Cgroup) Parent() string { return "/" + c.path }
+
+// SystemdParent is the slice to give as parent to a Docker that uses the
+// systemd cgroup driver. systemd makes and removes what is beneath it as it
+// likes, so there the limits must also be given to Docker, this group bounds
+// and measures nothing, and Cgroups.Adopt of the container's first process is
+// the handle to use.
+func (c *Cgroup) SystemdParent() string {
+	owner, _, _ := strings.Cut(strings.TrimPrefix(c.path, groupRoot+"/"), "/")
+	return groupRoot + "-" + owner + ".slice"
+}
+
+// Usage is what all processes in the group and beneath used so far. It reads
+// three open files. After the end it goes on to work until Remove.
+func (c *Cgroup) Usage() (driver.Usage, error) { return c.ops.usage() }
+
+// OOMKilled says whether the kernel killed a process in the group for want of
+// memory within its limit.
+func (c *Cgroup) OOMKilled() (bool, error) { return c.ops.oomKilled() }
+
+// Resize sets memory, CPU and pids anew; a limit that is zero stays as it is.
+// A memory limit below what is in use is refused, with nothing changed.
+func (c *Cgroup) Resize(l driver.Limits) error {
+	if err := c.ops.setLimits(l, false); err != nil {
+		return fmt.Errorf("change the limits of %s: %w", c.path, err)
+	}
+	return nil
+}
+
+// Freeze returns when nothing in the group runs any more, which takes about a
+// millisecond, or with an error when ctx ends first; the group may then freeze
+// later, and Thaw undoes that.
+func (c *Cgroup) Freeze(ctx context.Context) error {
+	if err := c.setFrozen(true, false); err != nil {
+		return err
+	}
+	return c.awaitFrozen(ctx)
+}
+
+// Thaw lets everything in the group go on.
+func (c *Cgroup) Thaw() error { return c.setFrozen(false, false) }
+
+// Stop is Freeze for good: no Thaw undoes it, not one that runs at the same
+// time either, and only Kill and Remove make sense afterwards. It waits for no
+// other method. What will not freeze before ctx ends is killed.
+func (c *Cgroup) Stop(ctx context.Context) error {
+	err := c.setFrozen(true, true)
+	if err == nil {
+		err = c.awaitFrozen(ctx)
+	}
+	if err == nil {
+		return nil
+	}
+	if killErr := c.signalAll(); killErr != nil {
+		return errors.Join(fmt.Errorf("stop %s: %w", c.path, err), killErr)
+	}
+	return nil
+}
+
+func (c *Cgroup) setFrozen(frozen, forGood bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped && !forGood {
+		return ErrStopped
+	}
+	c.stopped = c.stopped || forGood
+	if c.killed {
+		return nil
+	}
+	return gone(c.ops.setFrozen(frozen))
+}
+
+// awaitFrozen polls, at first in steps of the time it takes on an idle host.
+func (c *Cgroup) awaitFrozen(ctx context.Context) error {
+	for wait := 20 * time.Microsecond; ; wait = min(2*wait, 2*time.Millisecond) {
+		frozen, err := c.ops.frozen()
+		if isGone(err) {
+			return nil
+		}
+		c.mu.Lock()
+		frozen = frozen || c.killed
+		c.mu.Unlock()
+		if err != nil || frozen {
+			return err
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return fmt.Errorf("freeze %s: %w", c.path, err)
+		}
+	}
+}
+
+// freezeBeforeKill bounds the freeze that Kill begins with. What does not
+// freeze hangs in the kernel, and cannot fork while it does.
+const freezeBeforeKill = 50 * time.Millisecond
+
+// Kill ends everything in the group and beneath, whatever state it is in, and
+// returns when no process is left in it, or with ctx's error. It is free of the
+// race with a process that forks faster than one can kill: nothing runs while
+// the signals are sent.
+func (c *Cgroup) Kill(ctx context.Context) error {
+	c.mu.Lock()
+	c.stopped = true
+	c.mu.Unlock()
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		if empty, err := c.Empty(); err != nil || empty {
+			return err
+		}
+		if err := c.killOnce(ctx); err != nil {
+			return fmt.Errorf("kill everything in %s: %w", c.path, err)
+		}
+		if empty, err := c.Empty(); err != nil || empty {
+			return err
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return fmt.Errorf("wait for the end of what is in %s: %w", c.path, err)
+		}
+	}
+}
+
+func (c *Cgroup) killOnce(ctx context.Context) error {
+	if err := c.ops.killAll(); err == nil || !errors.Is(err, errors.ErrUnsupported) {
+		return gone(err)
+	}
+	if err := gone(c.ops.setFrozen(true)); err != nil {
+		return err
+	}
+	frozen, cancel := context.WithTimeout(ctx, freezeBeforeKill)
+	// Frozen or not, the signals are sent; Kill comes again for what escaped.
+	_ = c.awaitFrozen(frozen)
+	cancel()
+	return c.signalAll()
+}
+
+// signalAll sends SIGKILL to everything in the group and thaws it, upon which
+// it dies without having run.
+func (c *Cgroup) signalAll() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.ops.killAll(); !errors.Is(err, errors.ErrUnsupported) {
+		c.killed = true
+		return gone(err)
+	}
+	tree, err := groupTree(c.ops.procsDir())
+	errs := []error{err}
+	for _, dir := range tree {
+		pids, err := readPIDs(dir)
+		errs = append(errs, err)
+		for _, pid := range pids {
+			if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+				errs = append(errs, fmt.Errorf("kill process %d: %w", pid, err))
+			}
+		}
+	}
+	c.killed = true
+	return errors.Join(append(errs, gone(c.ops.setFrozen(false)))...)
+}
+
+// Empty says whether no process is left in the group or beneath.
+func (c *Cgroup) Empty() (bool, error) {
+	tree, err := groupTree(c.ops.procsDir())
+	if err != nil {
+		return false, err
+	}
+	for _, dir := range tree {
+		if pids, err := readPIDs(dir); err != nil || len(pids) > 0 {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// removePatience is how long Remove waits for the kernel, which takes its time
+// to let go of what has just died.
+const removePatience = 2 * time.Second
+
+// Remove closes the group and removes it with all beneath, in every hierarchy.
+// What is in it must have been killed. It may be called again. A group that was
+// adopted is only closed.
+func (c *Cgroup) Remove() error {
+	closeErr := c.ops.close()
+	if !c.owned {
+		return closeErr
+	}
+	dirs := c.set.dirs(c.path)
+	deadline := time.Now().Add(removePatience)
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		err := removeGroups(dirs)
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			return errors.Join(err, closeErr)
+		}
+		time.Sleep(wait)
+	}
+	// The parents go with their last child; as long as there is another, the
+	// kernel refuses.
+	for _, parent := range []string{filepath.Dir(c.path), groupRoot} {
+		for _, dir := range c.set.dirs(parent) {
+			_ = unix.Rmdir(dir)
+		}
+	}
+	return closeErr
+}
+
+// sleep waits for d, or returns the reason why ctx ended.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

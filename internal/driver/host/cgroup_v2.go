@@ -1,0 +1,181 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/driver"
+)
+
+// groupV2 is a group in the tree of version 2.
+type groupV2 struct {
+	dir string
+
+	cpu, mem, memEvents, freezer, events *os.File
+	// peak is nil on a kernel without memory.peak (before 5.19).
+	peak *os.File
+	// seen is the most that usage has read, for want of peak.
+	seen atomic.Int64
+}
+
+func (g *groupV2) open(must bool) error {
+	var errs []error
+	for _, f := range []struct {
+		to       **os.File
+		name     string
+		mode     int
+		optional bool
+	}{
+		{to: &g.cpu, name: "cpu.stat"},
+		{to: &g.mem, name: "memory.current"},
+		{to: &g.memEvents, name: "memory.events"},
+		{to: &g.freezer, name: "cgroup.freeze", mode: os.O_WRONLY},
+		{to: &g.events, name: "cgroup.events"},
+		{to: &g.peak, name: "memory.peak", optional: true},
+	} {
+		file, err := os.OpenFile(filepath.Join(g.dir, f.name), f.mode, 0)
+		if err == nil {
+			*f.to = file
+		} else if !f.optional || !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	if !must {
+		return nil
+	}
+	return errors.Join(errs...)
+}
+
+func (g *groupV2) close() error {
+	var errs []error
+	for _, f := range []*os.File{g.cpu, g.mem, g.memEvents, g.freezer, g.events, g.peak} {
+		if f == nil {
+			continue
+		}
+		if err := f.Close(); !errors.Is(err, os.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (g *groupV2) setLimits(l driver.Limits, fresh bool) error {
+	if fresh {
+		if err := g.closeSwap(); err != nil {
+			return err
+		}
+	}
+	if l.Memory > 0 {
+		// The kernel would kill to get below the new limit at once.
+		if now, err := readInt(g.mem); !fresh && (err != nil || now > int64(l.Memory)) {
+			return errors.Join(err, fmt.Errorf("%s are in use, more than %s: %w", cove.ByteSize(now), l.Memory, unix.EBUSY))
+		}
+		if err := g.write("memory.max", strconv.FormatInt(int64(l.Memory), 10)); err != nil {
+			return err
+		}
+	}
+	if l.CPU > 0 {
+		value := fmt.Sprintf("%d %d", quota(l.CPU).Microseconds(), cpuPeriod.Microseconds())
+		if err := g.write("cpu.max", value); err != nil {
+			return err
+		}
+	}
+	if l.PIDs > 0 {
+		return g.write("pids.max", strconv.Itoa(l.PIDs))
+	}
+	return nil
+}
+
+// closeSwap forbids swap, which a kernel without swap does not know of, and
+// lets a shortage of memory end the sandbox as a whole.
+func (g *groupV2) closeSwap() error {
+	if err := g.write("memory.swap.max", "0"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := g.write("memory.oom.group", "1"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (g *groupV2) write(name, value string) error {
+	return writeFile(filepath.Join(g.dir, name), value)
+}
+
+func (g *groupV2) usage() (driver.Usage, error) {
+	cpu, err1 := readKey(g.cpu, "usage_usec")
+	mem, err2 := readInt(g.mem)
+	if err := errors.Join(err1, err2); err != nil {
+		return driver.Usage{}, err
+	}
+	peak := mem
+	if g.peak != nil {
+		var err error
+		if peak, err = readInt(g.peak); err != nil {
+			return driver.Usage{}, err
+		}
+	} else {
+		peak = g.raise(mem)
+	}
+	return driver.Usage{
+		CPU: time.Duration(cpu) * time.Microsecond, Memory: cove.ByteSize(mem), PeakMemory: cove.ByteSize(peak),
+	}, nil
+}
+
+// raise keeps the highest figure seen: less than the true peak, which nobody
+// recorded, and never less than what was shown before.
+func (g *groupV2) raise(mem int64) int64 {
+	for {
+		seen := g.seen.Load()
+		if mem <= seen {
+			return seen
+		}
+		if g.seen.CompareAndSwap(seen, mem) {
+			return mem
+		}
+	}
+}
+
+func (g *groupV2) oomKilled() (bool, error) {
+	n, err := readKey(g.memEvents, "oom_kill")
+	return n > 0, err
+}
+
+func (g *groupV2) setFrozen(frozen bool) error {
+	value := "0"
+	if frozen {
+		value = "1"
+	}
+	if g.freezer == nil {
+		return fs.ErrNotExist
+	}
+	_, err := g.freezer.WriteAt([]byte(value), 0)
+	return err
+}
+
+func (g *groupV2) frozen() (bool, error) {
+	n, err := readKey(g.events, "frozen")
+	return n == 1, err
+}
+
+// killAll is one write since Linux 5.14. It also reaches what is frozen.
+func (g *groupV2) killAll() error {
+	err := g.write("cgroup.kill", "1")
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, statErr := os.Stat(g.dir); statErr == nil {
+			return errors.ErrUnsupported
+		}
+	}
+	return err
+}
+
+func (g *groupV2) procsDir() string { return g.dir }
