@@ -1,5 +1,13 @@
 package runtime
 
+import (
+	"encoding/binary"
+	"encoding/json"
+	"strconv"
+
+	"github.com/covefn/cove"
+)
+
 // FrameType says what a frame of the runtime protocol is. The protocol is
 // described in docs/runtime-protocol.md.
 type FrameType uint8
@@ -22,3 +30,76 @@ const (
 	FrameChunk     FrameType = 0x87
 	FrameEnd       FrameType = 0x88
 )
+
+// The limits of the protocol, in bytes.
+const (
+	// MaxFrame bounds the length field of every frame: type, id and body.
+	MaxFrame = 7 << 20
+	// MaxPayload bounds the payload of an INVOKE and of a RESULT.
+	MaxPayload = 6 << 20
+	// MaxHead bounds the JSON before a payload, so that a frame of the largest
+	// head and the largest payload is still within MaxFrame.
+	MaxHead = MaxFrame - MaxPayload - 64
+	// MaxChunk bounds one piece of a streamed answer.
+	MaxChunk = 1 << 20
+	// MaxError bounds the JSON of HELLO, INIT_ERROR, ERROR and a broken END.
+	MaxError = 256 << 10
+)
+
+const (
+	// headerSize is the length field, the type and the id.
+	headerSize = 4 + lengthExtra
+	// lengthExtra is what the length field counts beside the body.
+	lengthExtra = 1 + 8
+)
+
+// beginFrame appends a frame's header whose length is filled in by endFrame.
+func beginFrame(b []byte, t FrameType, id uint64) []byte {
+	b = append(b, 0, 0, 0, 0, byte(t))
+	return binary.BigEndian.AppendUint64(b, id)
+}
+
+// endFrame fills in the length of the frame that is all of b, followed by
+// extra bytes that are written separately.
+func endFrame(b []byte, extra int) {
+	binary.BigEndian.PutUint32(b, uint32(len(b)-4+extra))
+}
+
+// appendInvokeHead appends the JSON of inv. It is written by hand because it is
+// on the path of every request: encoding/json would validate and copy the event
+// once more, at ten times the cost.
+func appendInvokeHead(b []byte, inv *Invoke, timeoutMS int64) []byte {
+	b = append(b, `{"kind":`...)
+	b = appendString(b, string(inv.Kind))
+	b = append(b, `,"request_id":`...)
+	b = appendString(b, inv.RequestID)
+	b = append(b, `,"timeout_ms":`...)
+	b = strconv.AppendInt(b, timeoutMS, 10)
+	b = append(b, `,"marker":`...)
+	b = appendString(b, inv.Marker)
+	if inv.Trace != "" {
+		b = append(b, `,"trace":`...)
+		b = appendString(b, inv.Trace)
+	}
+	if inv.Kind == cove.KindHTTP && len(inv.Event) > 0 {
+		b = append(b, `,"event":`...)
+		b = append(b, inv.Event...)
+	}
+	return append(b, '}')
+}
+
+// appendString appends s as a JSON string.
+func appendString(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			quoted, err := json.Marshal(s)
+			if err != nil { // A string always marshals.
+				return append(b, `""`...)
+			}
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}

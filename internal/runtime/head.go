@@ -1,0 +1,53 @@
+package runtime
+
+import (
+	"github.com/covefn/cove"
+)
+
+// check says what of h HTTP cannot carry. The handler's code is not trusted to
+// leave line ends out of a header.
+func (h *Head) check() error {
+	if h.Status < 200 || h.Status > 599 {
+		return cove.Errorf(cove.CodeInvalidResponse, "statusCode is %d; it must be 200 to 599", h.Status)
+	}
+	for name, values := range h.Headers {
+		if !validName(name) {
+			return cove.Errorf(cove.CodeInvalidResponse, "%.100q is no name of an HTTP header in lower case", name)
+		}
+		for _, v := range values {
+			if !validValue(v) {
+				return cove.Errorf(cove.CodeInvalidResponse, "the value of header %s has characters that HTTP does not allow", name)
+			}
+		}
+	}
+	for _, v := range h.Cookies {
+		if !validValue(v) {
+			return cove.Errorf(cove.CodeInvalidResponse, "a cookie has characters that HTTP does not allow")
+		}
+	}
+	return nil
+}
+
+// validName says whether s is a token of RFC 9110 in lower case.
+func validName(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+		case c == '-', c == '_', c == '.', c == '!', c == '#', c == '$', c == '%', c == '&',
+			c == '\'', c == '*', c == '+', c == '^', c == '`', c == '|', c == '~':
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
+
+// validValue says whether s has no control character but the tab.
+func validValue(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
