@@ -1,0 +1,124 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// listener gives every connection what net/http leaves out.
+type listener struct {
+	net.Listener
+	timeout time.Duration
+}
+
+// Accept waits for the next connection.
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: c, timeout: l.timeout}, nil
+}
+
+// conn is a connection on which
+//
+//   - a caller that does not take what is written to it is given up after a
+//     time without progress, however much there is to write;
+//   - a request whose head does not come to its end in time is answered with
+//     408, where net/http closes without a word.
+type conn struct {
+	net.Conn
+	timeout time.Duration
+	phase   atomic.Int32
+	// first are the first bytes, which tell HTTP/2. Only Read touches them, and
+	// net/http has one Read at a time.
+	first []byte
+}
+
+// The phases of a connection.
+const (
+	phaseFresh int32 = iota // nothing of the next request has come
+	phaseHead               // some of its head has
+	phaseBusy               // it is being handled
+	phaseHTTP2              // the connection is HTTP/2, which has frames of its own to say so
+)
+
+const (
+	http2Preface = "PRI"
+	lateAnswer   = "HTTP/1.1 408 Request Timeout\r\nContent-Type: application/problem+json\r\nConnection: close\r\nContent-Length: "
+	lateBody     = `{"type":"urn:cove:error:request_timeout","title":"The request took too long to arrive","status":408,` +
+		`"detail":"the head of the request did not arrive in time","code":"request_timeout","fault":"caller"}`
+)
+
+// Read reads and keeps an eye on what is read.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.seen(p[:n])
+	}
+	if err != nil && c.phase.Load() == phaseHead && errors.Is(err, os.ErrDeadlineExceeded) {
+		c.late()
+	}
+	return n, err
+}
+
+// Write writes p in pieces that each have the timeout.
+func (c *conn) Write(p []byte) (int, error) {
+	written := 0
+	for {
+		if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
+			return written, err
+		}
+		n, err := c.Conn.Write(p[written:min(len(p), written+piece)])
+		written += n
+		if err != nil || written == len(p) {
+			return written, err
+		}
+	}
+}
+
+// CloseWrite lets net/http end its side first, so that an answer to a request
+// that was not read to its end is not lost in a reset.
+func (c *conn) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+func (c *conn) seen(p []byte) {
+	if len(c.first) < len(http2Preface) {
+		c.first = append(c.first, p[:min(len(p), len(http2Preface)-len(c.first))]...)
+		if bytes.Equal(c.first, []byte(http2Preface)) {
+			c.phase.Store(phaseHTTP2)
+			return
+		}
+	}
+	c.phase.CompareAndSwap(phaseFresh, phaseHead)
+}
+
+// state follows net/http: active once a head was read, idle once it was
+// answered.
+func (c *conn) state(s http.ConnState) {
+	switch {
+	case c.phase.Load() == phaseHTTP2:
+	case s == http.StateActive:
+		c.phase.Store(phaseBusy)
+	case s == http.StateIdle:
+		c.phase.Store(phaseFresh)
+	}
+}
+
+func (c *conn) late() {
+	c.phase.Store(phaseBusy)
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(time.Second))
+	answer := append([]byte(lateAnswer), strconv.Itoa(len(lateBody))...)
+	answer = append(answer, "\r\n\r\n"+lateBody...)
+	_, _ = c.Conn.Write(answer)
+}
