@@ -1,0 +1,259 @@
+// Package auth makes and verifies the tokens by which callers of the control
+// API, and of functions that want one, show who they are.
+//
+// A token is "cove_<id>_<secret>", where the secret is 32 random bytes. Only
+// its SHA-256 is kept, and with that much chance in it a token needs no slower
+// hash. Verifying is a look-up of the hash in memory: no comparison that could
+// leak how much of a token was right, and no database in a request.
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/store"
+)
+
+// The roles of a token.
+const (
+	// RoleAdmin may do everything.
+	RoleAdmin = "admin"
+	// RoleInvoke may call functions, all or those that the token names.
+	RoleInvoke = "invoke"
+)
+
+// Service makes and verifies tokens. It is safe for concurrent use.
+type Service struct {
+	tokens store.Tokens
+	// now is time.Now but for tests.
+	now func() time.Time
+	// changes makes storing a token and serving it one step.
+	changes sync.Mutex
+	// byHash is replaced as a whole and never written to.
+	byHash atomic.Pointer[map[[32]byte]*store.Token]
+}
+
+// New reads all tokens once; from then on it must be the only one to change
+// them.
+func New(ctx context.Context, tokens store.Tokens) (*Service, error) {
+	all, err := tokens.AllTokens(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the tokens: %w", err)
+	}
+	s := &Service{tokens: tokens, now: time.Now}
+	byHash := make(map[[32]byte]*store.Token, len(all))
+	for _, t := range all {
+		byHash[t.Hash] = &t
+	}
+	s.byHash.Store(&byHash)
+	return s, nil
+}
+
+// Create makes a token. role is RoleAdmin or RoleInvoke; functions limits the
+// latter to functions of these names, which need not exist yet; expires is when
+// it ends to be valid, zero for never. secret is the token itself and cannot be had again.
+// The token is on disk when Create returns.
+func (s *Service) Create(ctx context.Context, name, role string, functions []string, expires time.Time) (secret string, t store.Token, err error) {
+	if err := s.check(name, role, functions, expires); err != nil {
+		return "", store.Token{}, err
+	}
+	secret, t = s.make(name, role, functions, expires)
+	s.changes.Lock()
+	defer s.changes.Unlock()
+	if err := s.add(ctx, t); err != nil {
+		return "", store.Token{}, err
+	}
+	return secret, t, nil
+}
+
+func (s *Service) make(name, role string, functions []string, expires time.Time) (string, store.Token) {
+	random := make([]byte, 5+32)
+	_, _ = rand.Read(random) // It never fails.
+	id := hex.EncodeToString(random[:5])
+	secret := "cove_" + id + "_" + base64.RawURLEncoding.EncodeToString(random[5:])
+	t := store.Token{
+		ID: id, Name: name, Role: role, Functions: slices.Clone(functions),
+		Hash: sha256.Sum256([]byte(secret)), Created: s.now().UTC().Truncate(time.Microsecond),
+	}
+	if !expires.IsZero() {
+		t.Expires = expires.UTC().Truncate(time.Microsecond)
+	}
+	return secret, t
+}
+
+// add keeps t and serves it. changes is held.
+func (s *Service) add(ctx context.Context, t store.Token) error {
+	if err := s.tokens.CreateToken(ctx, t); err != nil {
+		return err
+	}
+	byHash := maps.Clone(*s.byHash.Load())
+	byHash[t.Hash] = &t
+	s.byHash.Store(&byHash)
+	return nil
+}
+
+// List is every token, the oldest first, expired ones among them. It comes from
+// memory and never fails.
+func (s *Service) List(context.Context) ([]store.Token, error) { return s.list(), nil }
+
+func (s *Service) list() []store.Token {
+	byHash := *s.byHash.Load()
+	all := make([]store.Token, 0, len(byHash))
+	for _, t := range byHash {
+		all = append(all, *t)
+	}
+	slices.SortFunc(all, func(a, b store.Token) int {
+		if c := a.Created.Compare(b.Created); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return all
+}
+
+// Delete makes a token worthless at once, for every request that comes after.
+// The last valid admin token cannot be deleted: nobody could make another.
+func (s *Service) Delete(ctx context.Context, id string) error {
+	s.changes.Lock()
+	defer s.changes.Unlock()
+	if s.admins(id) == 0 && s.admins("") > 0 {
+		return cove.Errorf(cove.CodeConflict, "this is the last token of role admin: make another one first")
+	}
+	return s.remove(ctx, id)
+}
+
+// remove is Delete without its care. changes is held.
+func (s *Service) remove(ctx context.Context, id string) error {
+	if err := s.tokens.DeleteToken(ctx, id); err != nil {
+		return err
+	}
+	byHash := maps.Clone(*s.byHash.Load())
+	maps.DeleteFunc(byHash, func(_ [32]byte, t *store.Token) bool { return t.ID == id })
+	s.byHash.Store(&byHash)
+	return nil
+}
+
+// admins counts the valid admin tokens but for the one called without.
+func (s *Service) admins(without string) int {
+	n := 0
+	for _, t := range *s.byHash.Load() {
+		if IsAdmin(t) && t.ID != without && !s.expired(t) {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *Service) expired(t *store.Token) bool {
+	return !t.Expires.IsZero() && !s.now().Before(t.Expires)
+}
+
+// Verify is the token that secret is. The error is CodeUnauthenticated; the
+// caller sets WWW-Authenticate. What it returns must not be changed.
+func (s *Service) Verify(secret string) (*store.Token, *cove.Error) {
+	if secret == "" {
+		return nil, cove.Errorf(cove.CodeUnauthenticated, "a token is needed: send it as Authorization: Bearer cove_...")
+	}
+	t := (*s.byHash.Load())[sha256.Sum256([]byte(secret))]
+	if t == nil {
+		return nil, cove.Errorf(cove.CodeUnauthenticated, "this token is not known: it is mistyped, was deleted, or belongs to another Cove")
+	}
+	if s.expired(t) {
+		return nil, cove.Errorf(cove.CodeUnauthenticated, "the token %s expired on %s", t.ID, t.Expires.Format(time.RFC3339))
+	}
+	return t, nil
+}
+
+// Authorize says whether r may call v by its route: CodeUnauthenticated without
+// a valid token where one is needed, CodeDenied with one for other functions.
+func (s *Service) Authorize(r *http.Request, v *cove.Version) *cove.Error {
+	// Anything but public is held to need a token, whatever it says.
+	if v.Config.Auth == cove.AuthPublic || v.Config.Auth == "" {
+		return nil
+	}
+	t, err := s.Verify(Bearer(r))
+	if err != nil {
+		return err
+	}
+	if !MayInvoke(t, v.Function) {
+		return cove.Errorf(cove.CodeDenied, "the token %s may not invoke %s", t.ID, v.Function)
+	}
+	return nil
+}
+
+// Bearer is the token that r carries, "" for none. A request with several
+// Authorization headers carries none: which one counts would be a guess.
+func Bearer(r *http.Request) string {
+	headers := r.Header.Values("Authorization")
+	if len(headers) != 1 {
+		return ""
+	}
+	scheme, token, ok := strings.Cut(strings.TrimSpace(headers[0]), " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// IsAdmin says whether t may do everything.
+func IsAdmin(t *store.Token) bool { return t != nil && t.Role == RoleAdmin }
+
+// MayInvoke says whether t may call function.
+func MayInvoke(t *store.Token, function string) bool {
+	switch {
+	case t == nil:
+		return false
+	case t.Role == RoleAdmin:
+		return true
+	}
+	return t.Role == RoleInvoke && (len(t.Functions) == 0 || slices.Contains(t.Functions, function))
+}
+
+var functionName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+func (s *Service) check(name, role string, functions []string, expires time.Time) error {
+	var wrong []cove.FieldError
+	bad := func(field, format string, args ...any) {
+		wrong = append(wrong, cove.FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
+	}
+	if n := utf8.RuneCountInString(name); n < 1 || n > 100 || strings.TrimSpace(name) != name ||
+		!utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		bad("name", "say in 1 to 100 printable characters what the token is for")
+	}
+	if role != RoleAdmin && role != RoleInvoke {
+		bad("role", "%q is no role: use %s or %s", role, RoleAdmin, RoleInvoke)
+	}
+	if role == RoleAdmin && len(functions) > 0 {
+		bad("functions", "only the role %s can be limited to functions", RoleInvoke)
+	}
+	if len(functions) > 1000 {
+		bad("functions", "there are %d; the limit is 1000", len(functions))
+	}
+	for i, f := range functions {
+		if !functionName.MatchString(f) {
+			bad(fmt.Sprintf("functions[%d]", i), "%q is no name of a function", f)
+		}
+	}
+	if !expires.IsZero() && !expires.After(s.now()) {
+		bad("expires", "%s is not in the future", expires.Format(time.RFC3339))
+	}
+	if wrong != nil {
+		return cove.InvalidFields(wrong)
+	}
+	return nil
+}
