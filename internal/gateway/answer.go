@@ -32,6 +32,7 @@ type exchange struct {
 	unread   bool      // there is a body, and it was not read to its end
 
 	started bool // the head of an answer was written
+	failed  bool // a problem was written, and is whole
 	broken  bool // what was sent must be cut off
 	silent  bool // the answer has no body on the wire
 }
@@ -77,7 +78,7 @@ func (x *exchange) Chunk(p []byte) error {
 // End ends a streamed answer. If it broke off, the connection is cut instead
 // of closing it as if all had been said.
 func (x *exchange) End(err *cove.Error) {
-	if err != nil {
+	if err != nil && !x.failed {
 		x.broken = true
 	}
 }
@@ -196,14 +197,25 @@ func validValue(s string) bool {
 
 func (x *exchange) writeHead(status int) {
 	x.started = true
-	if x.unread && x.r.ProtoMajor == 1 {
-		// The rest of the body is in the way of the next request. Rather than wait
-		// for it, end the connection.
-		x.w.Header().Set("Connection", "close")
-		x.setReadDeadline(time.Now().Add(drainTimeout))
+	if x.r.ProtoMajor == 1 {
+		x.endConnection()
 	}
 	x.writeDeadline()
 	x.w.WriteHeader(status)
+}
+
+// endConnection has an HTTP/1 connection closed after this answer where the
+// beginning of the next request is not beyond doubt.
+func (x *exchange) endConnection() {
+	if x.unread {
+		// The rest of the body is in the way. Rather than wait for it, end.
+		x.setReadDeadline(time.Now().Add(drainTimeout))
+	} else if len(x.r.TransferEncoding) == 0 {
+		return
+	}
+	// net/http hides whether a chunked request also had a Content-Length, by
+	// which a proxy in front may have seen another end of it (RFC 9112, 6.3).
+	x.w.Header().Set("Connection", "close")
 }
 
 // write writes p in pieces that each have WriteTimeout.
@@ -225,7 +237,11 @@ func (x *exchange) write(p []byte) error {
 
 func (x *exchange) flush() error {
 	c := http.NewResponseController(x.w)
-	if err := c.Flush(); err != nil {
+	err := c.Flush()
+	if x.silent {
+		return nil // on HTTP/2 the head alone was all, and flushing again fails
+	}
+	if err != nil {
 		x.broken = true
 		return err
 	}
@@ -284,10 +300,7 @@ func (x *exchange) fail(err *cove.Error) {
 	if err.Code == cove.CodeUnauthenticated {
 		h.Set("WWW-Authenticate", "Bearer")
 	}
-	if err.Code == cove.CodeRequestTimeout && x.r.ProtoMajor == 1 {
-		h.Set("Connection", "close")
-	}
-	x.silent = x.r.Method == http.MethodHead
+	x.silent, x.failed = x.r.Method == http.MethodHead, true
 	x.writeHead(p.Status)
 	// The caller may be gone, and there is nothing left to tell it.
 	_ = x.write(body)

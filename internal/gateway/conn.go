@@ -46,6 +46,7 @@ const (
 	phaseFresh int32 = iota // nothing of the next request has come
 	phaseHead               // some of its head has
 	phaseBusy               // it is being handled
+	phaseLate               // it came too late, which was answered: nothing more is
 	phaseHTTP2              // the connection is HTTP/2, which has frames of its own to say so
 )
 
@@ -70,6 +71,10 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // Write writes p in pieces that each have the timeout.
 func (c *conn) Write(p []byte) (int, error) {
+	if c.phase.Load() == phaseLate {
+		// net/http may take the half head for a malformed one and say so too.
+		return 0, net.ErrClosed
+	}
 	written := 0
 	for {
 		if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
@@ -106,8 +111,9 @@ func (c *conn) seen(p []byte) {
 // state follows net/http: active once a head was read, idle once it was
 // answered.
 func (c *conn) state(s http.ConnState) {
+	phase := c.phase.Load()
 	switch {
-	case c.phase.Load() == phaseHTTP2:
+	case phase == phaseHTTP2, phase == phaseLate:
 	case s == http.StateActive:
 		c.phase.Store(phaseBusy)
 	case s == http.StateIdle:
@@ -116,7 +122,7 @@ func (c *conn) state(s http.ConnState) {
 }
 
 func (c *conn) late() {
-	c.phase.Store(phaseBusy)
+	c.phase.Store(phaseLate)
 	_ = c.Conn.SetWriteDeadline(time.Now().Add(time.Second))
 	answer := append([]byte(lateAnswer), strconv.Itoa(len(lateBody))...)
 	answer = append(answer, "\r\n\r\n"+lateBody...)

@@ -179,7 +179,7 @@ func FuzzAgreesWithServeMux(f *testing.F) {
 	f.Add([]byte("some bytes that choose routes and requests"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 4096 {
-			t.Skip("long inputs say nothing new")
+			return // long inputs say nothing new
 		}
 		i := 0
 		next := func(n int) int {
