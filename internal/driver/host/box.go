@@ -85,11 +85,15 @@ func (b *Box) fill() error {
 	return err
 }
 
-// listen binds a socket in the open directory dir. An address of a unix socket
-// holds 107 bytes; the way through /proc/self/fd is short however long the
-// path of dir is.
+// shortPath is a path to name in the open directory dir. An address of a unix
+// socket holds 107 bytes, and this is short however long the path of dir is.
+func shortPath(dir *os.File, name string) string {
+	return fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), name)
+}
+
+// listen binds a socket in the open directory dir.
 func listen(dir *os.File, name string) (*net.UnixListener, error) {
-	path := fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), name)
+	path := shortPath(dir, name)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", filepath.Join(dir.Name(), name), err)
