@@ -1,0 +1,96 @@
+package app_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// mayImport is the picture in docs/ARCHITECTURE.md: which packages of this module
+// a package may import, beside the root package, which all may. A trailing /...
+// takes in everything beneath.
+var mayImport = map[string][]string{
+	"":                 {},
+	"client/wire":      {},
+	"client":           {"client/wire"},
+	"cmd/cove":         {"internal/app", "internal/cli", "internal/config", "internal/driver"},
+	"images":           {},
+	"internal/app":     {"..."},
+	"internal/cli":     {"client", "client/wire", "internal/cli/...", "internal/config", "internal/driver", "internal/image", "internal/strictjson"},
+	"internal/config":  {},
+	"internal/api":     {"client/wire", "internal/invoke", "internal/deploy", "internal/driver", "internal/runtime", "internal/store", "internal/logs", "internal/strictjson"},
+	"internal/gateway": {"internal/invoke", "internal/route", "internal/runtime"},
+	"internal/invoke":  {"internal/pool", "internal/runtime", "internal/logs", "internal/driver"},
+	"internal/deploy":  {"internal/code", "internal/route", "internal/runtime", "internal/store", "internal/driver"},
+	"internal/code":    {},
+	"internal/image":   {"internal/driver", "images"},
+	"internal/pool":    {"internal/scale", "internal/driver", "internal/runtime", "internal/logs"},
+	"internal/scale":   {},
+	"internal/logs":    {},
+	"internal/route":   {},
+	"internal/auth":    {"internal/store"},
+	"internal/driver":  {},
+	"internal/runtime": {"internal/driver", "internal/runtime/shim"},
+	"internal/store":   {},
+
+	"internal/cli/local":       {},
+	"internal/strictjson":      {},
+	"internal/driver/host":     {"internal/driver"},
+	"internal/driver/docker":   {"internal/driver", "internal/driver/host"},
+	"internal/driver/oci":      {"internal/driver", "internal/driver/host"},
+	"internal/runtime/shim":    {},
+	"internal/store/sqlite":    {"internal/store"},
+	"internal/store/storetest": {"internal/store"},
+
+	"internal/driver/drivertest":  {"internal/driver", "internal/driver/host"},
+	"internal/image/imagetest":    {"internal/driver", "internal/image"},
+	"internal/runtime/shimtest":   {"internal/runtime", "internal/driver"},
+	"internal/store/sqlite/query": {},
+}
+
+const module = "github.com/covefn/cove"
+
+func TestPackagesImportOnlyWhatThePictureAllows(t *testing.T) {
+	t.Parallel()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", module+"/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(out))
+	for {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		name := local(p.ImportPath)
+		allowed, known := mayImport[name]
+		if !known && !strings.HasPrefix(name, "test/") && !strings.HasPrefix(name, "bench") && !strings.HasPrefix(name, "tools") {
+			t.Errorf("package %s is not in the picture", name)
+		}
+		for _, i := range p.Imports {
+			if known && strings.HasPrefix(i, module+"/") && !allows(allowed, local(i)) {
+				t.Errorf("%s must not import %s", name, local(i))
+			}
+		}
+	}
+}
+
+func local(path string) string { return strings.TrimPrefix(strings.TrimPrefix(path, module), "/") }
+
+func allows(allowed []string, name string) bool {
+	for _, a := range allowed {
+		if prefix, ok := strings.CutSuffix(a, "..."); a == name || ok && strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,115 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/covefn/cove/internal/deploy"
+)
+
+const (
+	// closeTimeout bounds the end of all sandboxes and connections after the
+	// drain timeout.
+	closeTimeout = 10 * time.Second
+)
+
+// Serve opens both doors until ctx ends or one of them fails, then drains and
+// closes everything.
+func (a *App) Serve(ctx context.Context) error {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		a.pool.Run(background)
+	}()
+	sweeper := deploy.NewSweeper(a.deploy, 0)
+	sweeper.Start(background)
+	if err := a.startMinimum(ctx); err != nil {
+		a.log.Error("functions with scaling.min could not be started", "error", err)
+	}
+	failed := make(chan error, 2)
+	go func() { failed <- serveError(a.gateway.Serve(a.gatewayListener)) }()
+	go func() { failed <- serveError(a.api.Serve(a.apiListener)) }()
+	a.setState("ok")
+	a.log.Info("Cove is ready", "gateway", a.GatewayURL(), "api", a.APIURL(), "data", a.cfg.Data)
+
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	drained := a.drain(context.WithoutCancel(ctx))
+	stop()
+	<-done
+	sweeper.Stop()
+	return errors.Join(err, drained, a.close())
+}
+
+// startMinimum starts the instances that functions want kept.
+func (a *App) startMinimum(ctx context.Context) error {
+	after := ""
+	for {
+		page, _, err := a.deploy.List(ctx, deploy.Query{After: after, Limit: 1000})
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for i := range page {
+			a.pool.Switch(nil, a.deploy.Active(page[i].Name))
+		}
+		after = page[len(page)-1].Name
+	}
+}
+
+func serveError(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// drain lets requests that run finish, for the drain timeout at most, and then
+// ends every sandbox. Requests still running then are answered 503. The control
+// API stays until the end, so that who watches sees what happens.
+func (a *App) drain(ctx context.Context) error {
+	a.setState("draining")
+	a.log.Info("shutting down: no new requests are taken", "drain_timeout", a.cfg.DrainTimeout)
+	patience, cancel := context.WithTimeout(ctx, a.cfg.DrainTimeout)
+	defer cancel()
+	gatewayDone := make(chan error, 1)
+	last, cancelLast := context.WithTimeout(ctx, a.cfg.DrainTimeout+closeTimeout)
+	defer cancelLast()
+	go func() { gatewayDone <- a.gateway.Shutdown(last) }()
+	if a.invoker.Drain(patience) != nil {
+		a.log.Warn("requests were still running at the end of the drain timeout")
+	}
+	final, cancelFinal := context.WithTimeout(ctx, closeTimeout)
+	defer cancelFinal()
+	poolErr := a.pool.Close(final)
+	_ = a.invoker.Drain(final) // Those whose sandbox was ended just now.
+	// Whoever is still connected reads an answer slowly, or sends nothing.
+	soon, cancelSoon := context.WithTimeout(ctx, time.Second)
+	defer cancelSoon()
+	if a.api.Shutdown(soon) != nil {
+		_ = a.api.Close()
+	}
+	select {
+	case <-gatewayDone:
+	case <-soon.Done():
+		_ = a.gateway.Close()
+		<-gatewayDone
+	}
+	return poolErr
+}
+
+// close gives back what New took, the last taken first.
+func (a *App) close() error {
+	var errs []error
+	for _, f := range slices.Backward(a.closers) {
+		errs = append(errs, f())
+	}
+	a.closers = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,68 @@
+package invoke
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/runtime"
+)
+
+// failed finds out what went wrong in a call, ends the instance where it must
+// not serve again, and says what to tell the caller. retry is set when the
+// handler certainly did not run.
+func (c *call) failed(err error) (_ *cove.Error, retry bool) {
+	var function *cove.Error
+	switch {
+	case errors.As(err, &function):
+		return function, false
+
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.lease.Break("timeout")
+		c.lastLine(fmt.Sprintf("Task timed out after %.2f seconds", c.timeout.Seconds()))
+		return cove.Errorf(cove.CodeTimeout, "the function did not answer within %s", cove.Duration(c.timeout)), false
+
+	case c.service.isDraining():
+		c.lease.Break("shutdown")
+		return cove.Errorf(cove.CodeShuttingDown, "Cove was shut down before the function had answered"), false
+
+	case errors.Is(err, runtime.ErrNotAccepted):
+		exit := c.lease.Ending()
+		c.lease.Break("ended before a request")
+		return c.exited(exit), true
+
+	case errors.Is(err, runtime.ErrProtocol):
+		c.lease.Break("protocol broken")
+		c.lastLine("The runtime protocol was broken: " + err.Error())
+		return &cove.Error{Code: cove.CodeInvalidResponse, Message: "something in the function wrote into the platform's own connection", Err: err}, false
+
+	default: // The stream ended.
+		exit := c.lease.Ending()
+		c.lease.Break("ended in a request")
+		ctx, cancel := context.WithTimeout(context.Background(), exitPatience)
+		defer cancel()
+		c.segment.Wait(ctx)
+		return c.exited(exit), false
+	}
+}
+
+// streamEnd makes the regular end of a stream no error.
+func streamEnd(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// asTold is the error of a sink that found the answer itself to be at fault; nil
+// for one that only says that the caller has gone.
+func asTold(err error) *cove.Error {
+	var e *cove.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return nil
+}
