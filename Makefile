@@ -1,0 +1,58 @@
+# `make` alone prints the targets. `make run` is all a newcomer needs.
+
+SHELL := /bin/bash
+
+# The directory of the runtime images, which running and testing share.
+export COVE_IMAGES ?= $(CURDIR)/.cache/images
+# Where `make run` keeps its state and listens.
+export COVE_DATA ?= $(CURDIR)/.cache/data
+API ?= 127.0.0.1:7070
+GATEWAY ?= 127.0.0.1:8080
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PATH,http_proxy,https_proxy,no_proxy)
+
+.PHONY: help
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: deps build runsc images ## Install what is missing, build, start Cove and deploy two examples
+	@COVE_API_ADDRESS=$(API) COVE_GATEWAY_ADDRESS=$(GATEWAY) scripts/run.sh
+
+.PHONY: test
+test: deps build runsc images ## Run every check and test
+	@scripts/test.sh
+
+.PHONY: bench
+bench: deps build runsc images ## Run the benchmarks
+	@go test -run '^$$' -bench . -benchtime $(or $(BENCHTIME),1s) ./bench/...
+
+.PHONY: fuzz
+fuzz: ## Fuzz every parser for 20 s (FUZZTIME)
+	@scripts/fuzz.sh
+
+.PHONY: deps
+deps: ## Install what is missing and start Docker where it does not run
+	@scripts/deps.sh
+
+.PHONY: build
+build: ## Build bin/cove
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/cove ./cmd/cove
+
+.PHONY: runsc
+runsc: bin/runsc ## Build bin/runsc, gVisor's sandbox
+
+bin/runsc: tools/runsc/go.mod tools/runsc/go.sum
+	@echo '== building runsc; this takes a minute or two, once' >&2
+	@cd tools/runsc && CGO_ENABLED=0 go build -trimpath -o $(CURDIR)/$@ \
+	  -ldflags '-s -w -X gvisor.dev/gvisor/runsc/version.version='"$$(go list -m -f '{{.Version}}' gvisor.dev/gvisor)"  gvisor.dev/gvisor/runsc
+	@touch $@
+
+.PHONY: images
+images: build ## Build the runtime images, those that are not up to date
+	@$(SUDO) bin/cove image build --all --images $(COVE_IMAGES)
+
+.PHONY: clean
+clean: ## Remove what was built; the state of `make run` stays
+	@$(SUDO) rm -rf bin .cache/images .cache/staticcheck

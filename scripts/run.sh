@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Starts Cove, deploys two example functions and says how to call them. The
+# daemon runs until Ctrl-C. `make run` has built everything before.
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+
+api=${COVE_API_ADDRESS:-127.0.0.1:7070}
+gateway=${COVE_GATEWAY_ADDRESS:-127.0.0.1:8080}
+data=${COVE_DATA:-$PWD/.cache/data}
+
+ready() { curl -fsS -o /dev/null --max-time 2 "http://$api/readyz" 2>/dev/null; }
+
+# cove runs the command line as the user that the daemon runs as.
+cove() { as_root env COVE_API="http://$api" COVE_TOKEN="$(as_root cat "$data/admin.token")" bin/cove "$@"; }
+
+deploy() {
+  local example
+  for example in hello-python hello-node; do
+    say "deploying examples/$example"
+    cove deploy "examples/$example" >&2 </dev/null
+  done
+  cat >&2 <<TEXT
+
+Cove runs. Call the two functions:
+
+  curl http://$gateway/hello-python/World
+  curl http://$gateway/hello-node/World
+
+Look around:
+
+  $prefix bin/cove ls
+  $prefix bin/cove logs hello-python
+  $prefix bin/cove init --runtime python mine && $prefix bin/cove deploy mine
+
+TEXT
+}
+
+prefix="COVE_API=http://$api COVE_TOKEN=\$(cat ${data#"$PWD/"}/admin.token)"
+[ "$(id -u)" -eq 0 ] || prefix="sudo COVE_API=http://$api COVE_TOKEN=\$(sudo cat ${data#"$PWD/"}/admin.token)"
+
+if ready; then
+  as_root test -e "$data/admin.token" ||
+    fail "another Cove runs on $api: end it, or take other ports: make run API=127.0.0.1:7071 GATEWAY=127.0.0.1:8081"
+  say "Cove runs already on $api"
+  deploy
+  exit 0
+fi
+for address in "$api" "$gateway"; do
+  ! answers "${address%:*}" "${address##*:}" ||
+    fail "$address is taken by another program: take other ports: make run API=127.0.0.1:7071 GATEWAY=127.0.0.1:8081"
+done
+
+say "starting Cove (data: $data)"
+as_root bin/cove serve --data "$data" --images "${COVE_IMAGES:-$PWD/.cache/images}" \
+  --api "$api" --gateway "$gateway" --runsc "$PWD/bin/runsc" </dev/null &
+daemon=$!
+# The daemon drains and cleans up when it is asked to end; wait for that.
+stop() {
+  trap - EXIT
+  trap '' INT TERM
+  kill -TERM "$daemon" 2>/dev/null || true
+  wait "$daemon" || true
+}
+trap 'stop; exit 130' INT
+trap 'stop; exit 143' TERM
+trap stop EXIT
+
+for _ in $(seq 300); do
+  ready && break
+  kill -0 "$daemon" 2>/dev/null || {
+    code=0
+    wait "$daemon" || code=$?
+    fail "the daemon ended with code $code; its words are above"
+  }
+  sleep 0.2
+done
+ready || fail "the daemon is not ready after a minute; its words are above"
+deploy
+say "Ctrl-C ends Cove"
+wait "$daemon"

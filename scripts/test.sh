@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Checks and tests everything. `make test` has built what the tests need.
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+
+PATH=$PATH:/usr/sbin:/sbin
+export COVE_IMAGES=${COVE_IMAGES:-$PWD/.cache/images}
+export COVE_RUNSC=${COVE_RUNSC:-$PWD/bin/runsc}
+
+say "gofmt"
+unformatted=$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0r gofmt -l)
+[ -z "$unformatted" ] || fail "these files are not formatted; run 'gofmt -w' on them:
+$unformatted"
+
+say "go vet"
+go vet ./...
+
+say "staticcheck"
+(cd tools/lint && go build -o ../../.cache/staticcheck honnef.co/go/tools/cmd/staticcheck)
+.cache/staticcheck ./...
+
+say "syntax of Python and JavaScript"
+scripts/syntax.sh
+
+say "go test -race"
+run=()
+[ "$(id -u)" -eq 0 ] || run=(-exec "sudo -E")
+go test -race -p "${TEST_P:-2}" -timeout "${TEST_TIMEOUT:-20m}" "${run[@]}" "$@" ./...
