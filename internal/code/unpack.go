@@ -255,6 +255,10 @@ func bomb(t *tree) error {
 // hostOrCorrupt tells a failure of this host's file system, which always names
 // a path or is a number of the kernel's, from one of the archive.
 func hostOrCorrupt(err error) error {
+	var known *cove.Error
+	if errors.As(err, &known) {
+		return known
+	}
 	var pathError *os.PathError
 	var linkError *os.LinkError
 	var syscallError interface{ Temporary() bool }

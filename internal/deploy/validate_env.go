@@ -90,19 +90,22 @@ func (c *checker) cors(cors *cove.CORS) {
 		c.bad("cors.credentials", `is not allowed with the origin "*": browsers refuse it; name the origins`)
 	}
 	cors.Methods = c.methods("cors.methods", cors.Methods)
-	for field, headers := range map[string][]string{"cors.headers": cors.Headers, "cors.expose_headers": cors.ExposeHeaders} {
-		for _, h := range headers {
-			if !token.MatchString(h) {
-				c.bad(field, "%q is no name of a header", short(h))
-			}
-		}
-	}
+	c.headers("cors.headers", cors.Headers)
+	c.headers("cors.expose_headers", cors.ExposeHeaders)
 	if cors.MaxAge < 0 || cors.MaxAge.Std() > 24*time.Hour {
 		c.bad("cors.max_age", "is %s; it must be from 0s to 24h", cors.MaxAge)
 	}
 	for _, list := range []*[]string{&cors.Headers, &cors.ExposeHeaders} {
 		if len(*list) == 0 {
 			*list = nil
+		}
+	}
+}
+
+func (c *checker) headers(field string, names []string) {
+	for _, name := range names {
+		if !token.MatchString(name) {
+			c.bad(field, "%q is no name of a header", short(name))
 		}
 	}
 }

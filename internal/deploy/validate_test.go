@@ -1,0 +1,123 @@
+package deploy
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/covefn/cove"
+)
+
+func TestValidation(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	for name, c := range map[string]struct {
+		spoil    func(*cove.Config)
+		field    string
+		mentions string
+	}{
+		"no name":                      {func(c *cove.Config) { c.Name = "" }, "name", "missing"},
+		"a name with capitals":         {func(c *cove.Config) { c.Name = "Hello" }, "name", "a-z"},
+		"a name that is too long":      {func(c *cove.Config) { c.Name = strings.Repeat("a", 64) }, "name", "63"},
+		"a name that ends in a dash":   {func(c *cove.Config) { c.Name = "a-" }, "name", "ending"},
+		"a name with a line break":     {func(c *cove.Config) { c.Name = "a\n" }, "name", "a-z"},
+		"a long description":           {func(c *cove.Config) { c.Description = strings.Repeat("ä", 257) }, "description", "256"},
+		"no runtime":                   {func(c *cove.Config) { c.Runtime = "" }, "runtime", "python3.13"},
+		"a mistyped runtime":           {func(c *cove.Config) { c.Runtime = "pyhton3.13" }, "runtime", "did you mean python3.13"},
+		"an unknown runtime":           {func(c *cove.Config) { c.Runtime = "cobol85-enterprise" }, "runtime", "there are python3.13"},
+		"a handler without a function": {func(c *cove.Config) { c.Handler = "main" }, "handler", "file.function"},
+		"a handler that leaves":        {func(c *cove.Config) { c.Handler = "../x.handler" }, "handler", "not valid"},
+		"a route without a slash":      {func(c *cove.Config) { c.Route = "hello" }, "route", "slash"},
+		"an unknown method":            {func(c *cove.Config) { c.Methods = []string{"get", "FETCH"} }, "methods", "FETCH"},
+		"a timeout that is too short":  {func(c *cove.Config) { c.Timeout = cove.Duration(time.Millisecond) }, "timeout", "100ms to 15m"},
+		"a timeout that is too long":   {func(c *cove.Config) { c.Timeout = cove.Duration(time.Hour) }, "timeout", "100ms to 15m"},
+		"a negative init timeout":      {func(c *cove.Config) { c.InitTimeout = -1 }, "init_timeout", "5m"},
+		"a long queue timeout":         {func(c *cove.Config) { c.QueueTimeout = cove.Duration(time.Hour) }, "queue_timeout", "5m"},
+		"too little memory":            {func(c *cove.Config) { c.Memory = cove.MiB }, "memory", "32MiB to 1GiB"},
+		"too little for JavaScript":    {func(c *cove.Config) { c.Runtime, c.Memory = "node", 63*cove.MiB }, "memory", "64MiB"},
+		"more memory than the host":    {func(c *cove.Config) { c.Memory = 2 * cove.GiB }, "memory", "1GiB"},
+		"a processor that is none":     {func(c *cove.Config) { c.CPU = math.NaN() }, "cpu", "0.05 to 2"},
+		"more processors than there":   {func(c *cove.Config) { c.CPU = 2.5 }, "cpu", "0.05 to 2"},
+		"a tmp larger than memory":     {func(c *cove.Config) { c.Tmp = 200 * cove.MiB }, "tmp", "128MiB"},
+		"a body that is too large":     {func(c *cove.Config) { c.MaxBody = 7 * cove.MiB }, "max_body", "6MiB"},
+		"an unknown isolation":         {func(c *cove.Config) { c.Isolation = "chroot" }, "isolation", "gvisor, docker"},
+		"an isolation out of order":    {func(c *cove.Config) { c.Isolation = "microvm" }, "isolation", "modprobe kvm"},
+		"an unknown network":           {func(c *cove.Config) { c.Network = "all" }, "network", "egress"},
+		"egress where there is none":   {func(c *cove.Config) { c.Network = cove.NetworkEgress }, "network", "gvisor"},
+		"an unknown auth":              {func(c *cove.Config) { c.Auth = "basic" }, "auth", "token"},
+		"min above max":                {func(c *cove.Config) { c.Scaling = cove.Scaling{Min: 3, Max: 2} }, "scaling.min", "2"},
+		"a max that is too large":      {func(c *cove.Config) { c.Scaling.Max = 1001 }, "scaling.max", "1000"},
+		"a negative queue":             {func(c *cove.Config) { c.Scaling.Queue = -1 }, "scaling.queue", "10000"},
+		"a short idle":                 {func(c *cove.Config) { c.Scaling.Idle = 1 }, "scaling.idle", "1s to 24h"},
+		"an origin with a path":        {func(c *cove.Config) { c.CORS = &cove.CORS{Origins: []string{"https://a.b/c"}} }, "cors.origins", "https://a.b/c"},
+		"no origin":                    {func(c *cove.Config) { c.CORS = &cove.CORS{} }, "cors.origins", "at least one"},
+		"credentials for all":          {func(c *cove.Config) { c.CORS = &cove.CORS{Origins: []string{"*"}, Credentials: true} }, "cors.credentials", "*"},
+		"a bad header":                 {func(c *cove.Config) { c.CORS = &cove.CORS{Origins: []string{"*"}, Headers: []string{"a b"}} }, "cors.headers", "a b"},
+		"a bad name of a variable":     {func(c *cove.Config) { c.Env = cove.Env{"1A": {}} }, "env.1A", "digit"},
+		"a reserved variable":          {func(c *cove.Config) { c.Env = cove.Env{"COVE_X": {}} }, "env.COVE_X", "reserved"},
+		"a reserved variable of AWS":   {func(c *cove.Config) { c.Env = cove.Env{"AWS_LAMBDA_FUNCTION_NAME": {}} }, "env.AWS_LAMBDA_FUNCTION_NAME", "reserved"},
+		"a variable with NUL":          {func(c *cove.Config) { c.Env = cove.Env{"A": {Value: "\x00"}} }, "env.A", "NUL"},
+		"too many variables":           {func(c *cove.Config) { c.Env = cove.Env{"A": {Value: strings.Repeat("x", 4096)}} }, "env", "4097 bytes in all; the limit is 4096"},
+		"an early secret":              {func(c *cove.Config) { c.Env = cove.Env{"NODE_OPTIONS": {Value: "x", Secret: true}} }, "env.NODE_OPTIONS", "cannot be secret"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := cove.Config{Name: "hello", Runtime: "python"}
+			c.spoil(&cfg)
+			_, err := f.Create(t.Context(), cfg, Code{})
+			wantCode(t, err, cove.CodeInvalid)
+			var e *cove.Error
+			if !errors.As(err, &e) || len(e.Fields) != 1 || e.Fields[0].Field != c.field || !strings.Contains(e.Fields[0].Message, c.mentions) {
+				t.Errorf("got %v, want field %s with %q", err, c.field, c.mentions)
+			}
+		})
+	}
+
+	t.Run("all wrong fields are told at once", func(t *testing.T) {
+		t.Parallel()
+		_, err := f.Create(t.Context(), cove.Config{Name: "X", Runtime: "x", Route: "x", Timeout: -1, CPU: -1}, Code{})
+		var e *cove.Error
+		if !errors.As(err, &e) || len(e.Fields) != 5 {
+			t.Errorf("got %v", err)
+		}
+	})
+
+	t.Run("no message tells the value of a variable", func(t *testing.T) {
+		t.Parallel()
+		_, err := f.Create(t.Context(), cove.Config{Name: "hello", Runtime: "python", Env: cove.Env{
+			"1": {Value: "hunter2", Secret: true}, "COVE_": {Value: "hunter2"}, "LD_PRELOAD": {Value: "hunter2", Secret: true},
+		}}, Code{})
+		wantCode(t, err, cove.CodeInvalid)
+		if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("the error is %q", err)
+		}
+	})
+
+	t.Run("what is written differently is kept in one form", func(t *testing.T) {
+		t.Parallel()
+		fn, err := setup(t).Create(t.Context(), cove.Config{
+			Name: "hello", Runtime: "nodejs", Methods: []string{"get", "POST", "GET"}, Isolation: "docker", Network: cove.NetworkEgress,
+			CORS: &cove.CORS{Origins: []string{"HTTPS://App.example.com:8443"}}, Scaling: cove.Scaling{Min: 30},
+		}, Code{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := fn.Version.Config
+		if !slices.Equal(c.Methods, []string{"GET", "POST"}) || c.CORS.Origins[0] != "https://app.example.com:8443" ||
+			c.Runtime != "node26" || c.Handler != "index.handler" || c.Scaling.Max != 30 {
+			t.Errorf("got %+v", c)
+		}
+	})
+
+	t.Run("a function cannot be renamed", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		f.create(t, config("hello"))
+		other := config("other")
+		_, err := f.Update(t.Context(), "hello", Change{Config: &other})
+		wantCode(t, err, cove.CodeInvalid, "renamed")
+	})
+}
