@@ -261,10 +261,10 @@ func TestStream(t *testing.T) {
 	t.Run("silence within a stream is longer than the write timeout and does no harm", func(t *testing.T) {
 		t.Parallel()
 		both(t, func(t *testing.T, http2 bool) {
-			w := setup(t, Options{WriteTimeout: 100 * time.Millisecond, Invoke: doFunc(func(_ context.Context, _ *invoke.Request, sink invoke.Sink) *cove.Error {
+			w := setup(t, Options{WriteTimeout: 500 * time.Millisecond, Invoke: doFunc(func(_ context.Context, _ *invoke.Request, sink invoke.Sink) *cove.Error {
 				_ = sink.Begin(&runtime.Head{})
 				_ = sink.Chunk([]byte("a"))
-				time.Sleep(300 * time.Millisecond)
+				time.Sleep(time.Second)
 				if err := sink.Chunk([]byte("b")); err != nil {
 					t.Error(err)
 				}

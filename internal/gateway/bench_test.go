@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/covefn/cove"
@@ -58,3 +60,60 @@ func BenchmarkRequest(b *testing.B) {
 type readCloser struct{ *strings.Reader }
 
 func (readCloser) Close() error { return nil }
+
+// BenchmarkServer is a warm request over a socket: the gateway, and beside it a
+// handler of net/http that does nothing else than answer the same.
+func BenchmarkServer(b *testing.B) {
+	v := function("hello", "/hello/{name}")
+	table := route.NewTable[*cove.Version]()
+	p, err := route.Parse(v.Config.Route)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := table.Set("hello", p, nil, v); err != nil {
+		b.Fatal(err)
+	}
+	type server interface {
+		Serve(l net.Listener) error
+		Close() error
+	}
+	for name, start := range map[string]func() server{
+		"gateway": func() server { return New(Options{Routes: table, Invoke: text(`{"hello":"world"}`)}).Server() },
+		"net-http": func() server {
+			return &http.Server{ReadHeaderTimeout: DefaultHeadTimeout, IdleTimeout: DefaultIdleTimeout,
+				Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Type", "text/plain")
+					_, _ = w.Write([]byte(`{"hello":"world"}`))
+				})}
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			s := start()
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				b.Fatal(err)
+			}
+			var wg sync.WaitGroup
+			wg.Go(func() { _ = s.Serve(l) })
+			defer wg.Wait()
+			defer func() { _ = s.Close() }()
+			c, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer func() { _ = c.Close() }()
+			request := []byte("GET /hello/world HTTP/1.1\r\nHost: h\r\nUser-Agent: bench/1\r\nAccept: */*\r\n\r\n")
+			buf := make([]byte, 4096)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := c.Write(request); err != nil {
+					b.Fatal(err)
+				}
+				// The answer is small and leaves in one piece.
+				if _, err := c.Read(buf); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -86,8 +86,11 @@ func TestRequestID(t *testing.T) {
 		for i := range 100 {
 			ids = append(ids, idAt(at.Add(time.Duration(i)*time.Millisecond)))
 		}
-		if !slices.IsSorted(ids) || len(slices.Compact(ids)) != 100 || len(ids[0]) != 26 || idAt(at) == idAt(at) {
+		if !slices.IsSorted(ids) || len(slices.Compact(ids)) != 100 || len(ids[0]) != 26 {
 			t.Errorf("ids %v", ids)
+		}
+		if a, b := idAt(at), idAt(at); a == b || a[:10] != b[:10] {
+			t.Errorf("two of one millisecond: %s and %s", a, b)
 		}
 	})
 }

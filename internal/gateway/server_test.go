@@ -198,7 +198,7 @@ func TestSlowCallers(t *testing.T) {
 	t.Parallel()
 	t.Run("a head that does not come to its end is answered 408 and closed", func(t *testing.T) {
 		t.Parallel()
-		w := setup(t, Options{Invoke: text("ok"), HeadTimeout: 200 * time.Millisecond}, function("f", "/f"))
+		w := setup(t, Options{Invoke: text("ok"), HeadTimeout: 500 * time.Millisecond}, function("f", "/f"))
 		for _, first := range []string{"", "GET /f HTTP/1.1\r\nHost: h\r\n\r\n"} {
 			r := w.raw()
 			if first != "" {
@@ -272,12 +272,12 @@ func TestSlowCallers(t *testing.T) {
 	t.Run("a handler may take longer than every timeout of the gateway", func(t *testing.T) {
 		t.Parallel()
 		both(t, func(t *testing.T, http2 bool) {
-			w := setup(t, Options{HeadTimeout: 100 * time.Millisecond, BodyTimeout: 100 * time.Millisecond, WriteTimeout: 100 * time.Millisecond,
+			w := setup(t, Options{HeadTimeout: 500 * time.Millisecond, BodyTimeout: 500 * time.Millisecond, WriteTimeout: 500 * time.Millisecond,
 				Invoke: doFunc(func(ctx context.Context, _ *invoke.Request, sink invoke.Sink) *cove.Error {
 					select {
 					case <-ctx.Done():
 						t.Error("the context ended though the caller is there")
-					case <-time.After(400 * time.Millisecond):
+					case <-time.After(time.Second):
 					}
 					return sinkOK(sink)
 				})}, function("f", "/f"))
