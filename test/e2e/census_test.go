@@ -62,14 +62,13 @@ func (h *harness) census(t testing.TB) census {
 		Processes: h.processes(t), Cgroups: h.cgroups(t), Mounts: h.mounts(t),
 		Containers: h.containers(t), Links: h.links(t),
 	}
-	run := filepath.Join(h.Data, "run")
-	entries, err := os.ReadDir(run)
-	if err != nil && !os.IsNotExist(err) {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		if e.IsDir() {
-			c.Directories = append(c.Directories, filepath.Join(run, e.Name()))
+	for _, name := range []string{"run", "runsc", "runc"} {
+		entries, err := os.ReadDir(filepath.Join(h.Data, name))
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			c.Directories = append(c.Directories, filepath.Join(h.Data, name, e.Name()))
 		}
 	}
 	return c

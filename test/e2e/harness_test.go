@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -80,7 +81,7 @@ type harness struct {
 }
 
 // start runs a daemon with a new data directory and returns when it is ready.
-// Its ports are free ones of loopback.
+// The kernel chooses its ports.
 func start(t testing.TB, o options) *harness {
 	t.Helper()
 	needDependencies(t)
@@ -145,15 +146,19 @@ func (h *harness) launch(t testing.TB) {
 	if h.Client, err = client.New(h.API, h.Token, client.WithHTTPClient(h.HTTP)); err != nil {
 		t.Fatal(err)
 	}
+	system, err := h.Client.System(t.Context())
+	if err != nil {
+		t.Fatalf("ask the daemon where its gateway is: %v", err)
+	}
+	h.Gateway = system.Gateway
 }
 
 // run starts the process and does not wait until it is ready.
 func (h *harness) run(t testing.TB) {
 	t.Helper()
-	gateway, api := freeAddress(t, h.options.Lab), freeAddress(t, h.options.Lab)
-	h.Gateway, h.API = "http://"+gateway, "http://"+api
-	cmd := exec.Command(h.binary, append(h.serveArgs(gateway, api), h.options.Args...)...)
-	cmd.Env = append(cleanEnvironment(), h.options.Env...)
+	h.API = ""
+	cmd := exec.Command(h.binary, append(h.serveArgs(), h.options.Args...)...)
+	cmd.Env = append(h.environment(), h.options.Env...)
 	cmd.Dir = filepath.Dir(h.Data)
 	cmd.Stdout, cmd.Stderr = h.log, h.log
 	// What the terminal sends to the tests is not for the daemon; their end is.
@@ -175,15 +180,29 @@ func (h *harness) run(t testing.TB) {
 	}()
 }
 
-func (h *harness) serveArgs(gateway, api string) []string {
+func (h *harness) serveArgs() []string {
 	return []string{
-		"serve", "--data", h.Data, "--gateway", gateway, "--api", api,
+		"serve", "--data", h.Data, "--gateway", "127.0.0.1:0", "--api", "127.0.0.1:0",
 		"--images", imagesDir(), "--runsc", runscPath(),
 		"--drain-timeout", drainTimeout.String(), "--log-level", "debug",
 	}
 }
 
+// ready says whether the daemon takes requests. Where it listens is in the note
+// that it leaves for the command line of the same user.
 func (h *harness) ready() bool {
+	data, err := os.ReadFile(filepath.Join(filepath.Dir(h.Data), ".config", "cove", "server.json"))
+	if err != nil {
+		return false
+	}
+	var note struct {
+		API string `json:"api"`
+		PID int    `json:"pid"`
+	}
+	if json.Unmarshal(data, &note) != nil || note.PID != h.pid() {
+		return false
+	}
+	h.API = note.API
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.API+"/readyz", nil)
@@ -285,39 +304,17 @@ func (h *harness) finish(t testing.TB) {
 	}
 }
 
-// freeAddress is an address of loopback on which nothing listens.
-func freeAddress(t testing.TB, l *lab) string {
-	t.Helper()
-	addr := ""
-	listen := func() error {
-		s, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		addr = s.Addr().String()
-		return s.Close()
-	}
-	var err error
-	if l != nil {
-		err = l.host.do(listen)
-	} else {
-		err = listen()
-	}
-	if err != nil {
-		t.Fatalf("find a free port: %v", err)
-	}
-	return addr
-}
-
-// cleanEnvironment is this process's without what would configure a Cove.
-func cleanEnvironment() []string {
+// environment is this process's, without what would configure a Cove, and with
+// a home directory of the harness's own: the daemon leaves a note there for the
+// command line.
+func (h *harness) environment() []string {
 	var env []string
 	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "COVE_") {
+		if !strings.HasPrefix(v, "COVE_") && !strings.HasPrefix(v, "XDG_") && !strings.HasPrefix(v, "HOME=") {
 			env = append(env, v)
 		}
 	}
-	return append(env, "GORACE=halt_on_error=0")
+	return append(env, "HOME="+filepath.Dir(h.Data))
 }
 
 // imagesDir and runscPath are where `make deps images` puts things, unless the

@@ -211,7 +211,7 @@ func (h *harness) cove(t testing.TB, args ...string) output {
 	ctx, cancel := context.WithTimeout(t.Context(), requestTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, h.binary, args...)
-	cmd.Env = append(cleanEnvironment(), "COVE_API="+h.API, "COVE_TOKEN="+h.Token, "HOME="+t.TempDir())
+	cmd.Env = append(h.environment(), "COVE_API="+h.API, "COVE_TOKEN="+h.Token)
 	cmd.WaitDelay = 5 * time.Second
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
