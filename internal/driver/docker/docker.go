@@ -1,0 +1,218 @@
+// Package docker makes sandboxes that are containers of a Docker daemon on
+// this host.
+//
+// Docker makes, starts and removes a container, and nothing else is asked of
+// it: what happens in between (freezing, killing, limits, measuring, mounting
+// a package, noticing the end) goes straight to the kernel, by the control
+// group and the directory that Cove owns. So a daemon that hangs or is
+// restarted disturbs no sandbox that runs, and no deadline depends on it.
+package docker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/moby/moby/client"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/driver"
+	"github.com/covefn/cove/internal/driver/host"
+)
+
+// Isolation is the name of this isolation in a function's configuration.
+const Isolation = "docker"
+
+// Options say where Docker is and where the driver keeps its files.
+type Options struct {
+	// Host is the daemon's address as in DOCKER_HOST, a unix socket on this
+	// machine; empty means DOCKER_HOST itself or else Docker's default.
+	Host string
+	// RunDir is the directory for what exists as long as a sandbox does. It may
+	// be shared with other drivers, and by daemons of different owners. It is
+	// made if it is missing.
+	RunDir string
+	// Network is for sandboxes with egress.
+	Network host.NetworkConfig
+	// Log is where the driver tells of what takes long or fails in the
+	// background; nil means nowhere.
+	Log *slog.Logger
+}
+
+// Driver makes sandboxes by a Docker daemon. It implements driver.Driver.
+type Driver struct {
+	dir     string
+	network host.NetworkConfig
+	log     *slog.Logger
+	api     *client.Client
+	cgroups *host.Cgroups
+	loads   singleflight.Group
+
+	// ctx ends with Close. Requests to Docker use it and not the caller's: one
+	// that is given up half-way may or may not have had its effect.
+	ctx        context.Context
+	cancel     context.CancelFunc
+	background sync.WaitGroup
+
+	mu sync.Mutex
+	// images are those that Docker is known to have, by reference, with the
+	// names of the variables that they would add to the environment.
+	images map[string][]string
+	// systemd says whether Docker's cgroup driver is systemd; nil: not asked yet.
+	systemd *bool
+	// owners are those whose sandboxes had egress, for Close.
+	owners map[string]bool
+	// pending counts requests that wait for Docker, by the time they were sent.
+	pending map[*request]struct{}
+}
+
+// request is one request to Docker that has not been answered.
+type request struct{ sent time.Time }
+
+// New makes the driver. It does not talk to Docker: a daemon that is away now
+// may be there later.
+func New(o Options) (*Driver, error) {
+	dir, err := filepath.Abs(filepath.Join(o.RunDir, Isolation))
+	if err != nil {
+		return nil, err
+	}
+	groups, err := host.FindCgroups()
+	if err != nil {
+		return nil, cove.Errorf(cove.CodeUnavailable, "Docker's sandboxes need control groups: %w", err)
+	}
+	address := cmp.Or(o.Host, os.Getenv("DOCKER_HOST"), client.DefaultDockerHost)
+	api, err := client.New(client.WithHost(address))
+	if err != nil {
+		return nil, cove.Errorf(cove.CodeInvalid, "the address of Docker, %q, cannot be used: %w", address, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Driver{
+		dir: dir, network: o.Network, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), api: api, cgroups: groups,
+		ctx: ctx, cancel: cancel,
+		images: map[string][]string{}, owners: map[string]bool{}, pending: map[*request]struct{}{},
+	}, nil
+}
+
+// Isolation is "docker".
+func (d *Driver) Isolation() string { return Isolation }
+
+// Close gives up what still goes on in the background, such as removals that
+// Docker does not answer, and takes away the firewall rules of networks.
+func (d *Driver) Close() error {
+	d.cancel()
+	d.background.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	errs := []error{d.api.Close()}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for owner := range d.owners {
+		errs = append(errs, host.CloseNetworks(ctx, owner))
+	}
+	return errors.Join(errs...)
+}
+
+// Bounds of waits that have no caller's deadline.
+const (
+	// closeTime bounds Close's own work.
+	closeTime = 10 * time.Second
+	// hangTime is how long one request may remain unanswered before new
+	// sandboxes are refused at once.
+	hangTime = 20 * time.Second
+)
+
+// track notes a request until done is called.
+func (d *Driver) track() (done func()) {
+	r := &request{sent: time.Now()}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pending[r] = struct{}{}
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.pending, r)
+	}
+}
+
+// hanging is an error when Docker leaves requests unanswered.
+func (d *Driver) hanging() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for r := range d.pending {
+		if age := time.Since(r.sent); age > hangTime {
+			return cove.Errorf(cove.CodeUnavailable, "the Docker daemon at %s has not answered for %s: restart it; `cove doctor` shows more", d.api.DaemonHost(), age.Round(time.Second))
+		}
+	}
+	return nil
+}
+
+// explain turns an error of Docker's into one that says what to do.
+func (d *Driver) explain(what string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrPermission):
+		return cove.Errorf(cove.CodeUnavailable, "%s: Cove may not use the Docker daemon at %s: run it as root or as a member of the group docker; `cove doctor` shows more: %w", what, d.api.DaemonHost(), err)
+	case client.IsErrConnectionFailed(err):
+		return cove.Errorf(cove.CodeUnavailable, "%s: no Docker daemon answers at %s: start it; `cove doctor` shows how: %w", what, d.api.DaemonHost(), err)
+	default:
+		return cove.Errorf(cove.CodeSandboxStartFailed, "%s: %w", what, err)
+	}
+}
+
+// usesSystemd asks Docker, once, which cgroup driver it has.
+func (d *Driver) usesSystemd() (bool, error) {
+	d.mu.Lock()
+	known := d.systemd
+	d.mu.Unlock()
+	if known != nil {
+		return *known, nil
+	}
+	defer d.track()()
+	info, err := d.api.Info(d.ctx, client.InfoOptions{})
+	if err != nil {
+		return false, d.explain("ask Docker for its cgroup driver", err)
+	}
+	systemd := info.Info.CgroupDriver == "systemd"
+	d.mu.Lock()
+	d.systemd = &systemd
+	d.mu.Unlock()
+	return systemd, nil
+}
+
+// Where the files of one sandbox are. The box is made first and removed last,
+// so that whatever a sandbox has left is found by its box.
+func (d *Driver) boxes(owner string) string      { return filepath.Join(d.dir, owner, "box") }
+func (d *Driver) boxDir(owner, id string) string { return filepath.Join(d.boxes(owner), id) }
+func (d *Driver) netDir(owner, id string) string { return filepath.Join(d.dir, owner, "net", id) }
+
+// hostsFile is a file for /etc/hosts, the same for every sandbox.
+func (d *Driver) hostsFile() (string, error) {
+	path := filepath.Join(d.dir, "hosts")
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	if err := os.MkdirAll(d.dir, 0o711); err != nil {
+		return "", err
+	}
+	temporary, err := os.CreateTemp(d.dir, "hosts-*")
+	if err != nil {
+		return "", err
+	}
+	_, err = fmt.Fprintf(temporary, "127.0.0.1\tlocalhost %s\n", hostname)
+	err = errors.Join(err, temporary.Chmod(0o644), temporary.Close())
+	if err == nil {
+		err = os.Rename(temporary.Name(), path)
+	}
+	return path, err
+}
+
+var _ driver.Driver = (*Driver)(nil)

@@ -1,0 +1,85 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/moby/moby/client"
+
+	"github.com/covefn/cove/internal/driver"
+	"github.com/covefn/cove/internal/driver/host"
+)
+
+// Recover lists what an earlier daemon left behind under owner: containers, by
+// their labels, and what is left on the host, by the boxes. Where no Docker
+// daemon answers there may still be the latter, and that is no error: a host
+// that has never had Docker has nothing to recover.
+func (d *Driver) Recover(ctx context.Context, owner string) ([]driver.Sandbox, error) {
+	found := map[string]*sandbox{}
+	get := func(id string) *sandbox {
+		if found[id] == nil {
+			found[id] = newSandbox(d, driver.Spec{ID: id, Owner: owner})
+			found[id].mayExist = true
+		}
+		return found[id]
+	}
+	containers, err := d.api.ContainerList(ctx, client.ContainerListOptions{
+		All: true, Filters: client.Filters{}.Add("label", labelOwner+"="+owner),
+	})
+	switch {
+	case err == nil:
+		for _, c := range containers.Items {
+			get(c.Labels[labelID])
+		}
+	case client.IsErrConnectionFailed(err) && !errors.Is(err, os.ErrPermission):
+		d.log.Debug("no Docker daemon to recover sandboxes from", "host", d.api.DaemonHost(), "error", err)
+	default:
+		return nil, d.explain("list the containers of an earlier Cove", err)
+	}
+	boxes, err := host.RecoverBoxes(d.boxes(owner))
+	if err != nil {
+		return nil, fmt.Errorf("find what an earlier Cove left: %w", err)
+	}
+	for _, b := range boxes {
+		get(filepath.Base(b.Dir())).box = b
+	}
+	groups, err := d.cgroups.Recover(owner)
+	if err != nil {
+		return nil, fmt.Errorf("find what an earlier Cove left: %w", err)
+	}
+	// The groups of other drivers are among them; those are not this one's to touch.
+	for _, g := range groups {
+		if s := found[filepath.Base(g.Parent())]; s != nil {
+			s.cgroup = g
+		}
+	}
+	if len(found) > 0 {
+		d.mu.Lock()
+		d.owners[owner] = true
+		d.mu.Unlock()
+	}
+	return list(found), nil
+}
+
+func list(found map[string]*sandbox) []driver.Sandbox {
+	all := make([]driver.Sandbox, 0, len(found))
+	for _, s := range found {
+		s.conn, s.logs = closedConn(), newLogs(closedConn())
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b driver.Sandbox) int { return strings.Compare(a.ID(), b.ID()) })
+	return all
+}
+
+// closedConn is the stream of a sandbox that nobody is connected to any more.
+func closedConn() net.Conn {
+	a, b := net.Pipe()
+	_ = b.Close()
+	return a
+}
