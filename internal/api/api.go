@@ -1,0 +1,147 @@
+// Package api is the control plane: it manages functions over HTTP. The OpenAPI
+// document in docs/openapi.yaml is generated from it.
+//
+// Small bodies go through huma, which checks and documents them. Large and
+// streaming ones (code, invoke, logs) are plain net/http handlers beside it,
+// documented in the same place.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/client/wire"
+	"github.com/covefn/cove/internal/deploy"
+	"github.com/covefn/cove/internal/driver"
+	"github.com/covefn/cove/internal/invoke"
+	"github.com/covefn/cove/internal/logs"
+	"github.com/covefn/cove/internal/store"
+)
+
+// Tokens knows who a caller is and manages access tokens; *auth.Service does.
+// Errors are *cove.Error.
+type Tokens interface {
+	// Verify returns the token that secret belongs to, or CodeUnauthenticated.
+	// It must not wait for the disk.
+	Verify(secret string) (*store.Token, *cove.Error)
+	// Create makes a token and returns its secret, which is kept nowhere.
+	// Functions limits the role "invoke"; expires is zero for never.
+	Create(ctx context.Context, name, role string, functions []string, expires time.Time) (string, store.Token, error)
+	List(ctx context.Context) ([]store.Token, error)
+	Delete(ctx context.Context, id string) error
+}
+
+// Warmer loads functions ahead of requests.
+type Warmer interface {
+	// Warm returns when an instance of v has loaded its handler, starting one if
+	// there is none, or with the error that a request would get: CodeInitError,
+	// CodeNoCode, CodeSandboxStartFailed and their like.
+	Warm(ctx context.Context, v *cove.Version) *cove.Error
+}
+
+// Logs reads what functions wrote.
+type Logs interface {
+	// Tail is the last n lines of a function's log, the oldest first; of one
+	// invocation only, if requestID is not empty.
+	Tail(function, requestID string, n int) []logs.Line
+	// Follow sends lines as they are written, and closes the channel when ctx
+	// ends. A reader that is too slow misses lines; it never holds up the
+	// function.
+	Follow(ctx context.Context, function string) <-chan logs.Line
+}
+
+// System tells about the daemon itself. Its methods answer from memory, but
+// Isolations, which probes and takes at most 5 s.
+type System interface {
+	Isolations(ctx context.Context) []driver.Report
+	Runtimes() []wire.Runtime
+	// Info is everything of wire.System.
+	Info() wire.System
+	// Instances counts the sandboxes of one function.
+	Instances(function string) wire.Instances
+	// State is "ok", "starting" or "draining".
+	State() string
+}
+
+// Options are what New needs. Everything but Log and the limits must be set.
+type Options struct {
+	Functions deploy.Functions
+	Invoker   invoke.Doer
+	Tokens    Tokens
+	Warmer    Warmer
+	Logs      Logs
+	System    System
+	// Log gets one line per request at debug, and every internal error. Nil
+	// discards.
+	Log *slog.Logger
+	// MaxPackage bounds an uploaded archive; 0 means 256 MiB.
+	MaxPackage cove.ByteSize
+	// BodyTimeout bounds the arrival of a small body, and the time an upload
+	// may make no progress; 0 means 30 s. WriteTimeout is the same for answers.
+	BodyTimeout  time.Duration
+	WriteTimeout time.Duration
+}
+
+const (
+	// Prefix is where the API begins.
+	Prefix = "/api/v1"
+	// RequestIDHeader names the request in answers and logs.
+	RequestIDHeader = "X-Request-Id"
+	// TimeoutHeader is a caller's own bound for an invocation.
+	TimeoutHeader = "Cove-Timeout"
+	// OutcomeHeader repeats the outcome of an invocation in the head.
+	OutcomeHeader = "Cove-Outcome"
+
+	maxJSON    = 1 << 20
+	maxInline  = 16 << 20
+	maxPayload = 6 << 20
+)
+
+// API is the control plane's handler. It is safe for concurrent use.
+type API struct {
+	Options
+	mux  *http.ServeMux
+	huma huma.API
+	doc  documents
+}
+
+// New builds the API. It starts nothing.
+func New(o Options) *API {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxPackage == 0 {
+		o.MaxPackage = 256 * cove.MiB
+	}
+	if o.BodyTimeout == 0 {
+		o.BodyTimeout = 30 * time.Second
+	}
+	if o.WriteTimeout == 0 {
+		o.WriteTimeout = 30 * time.Second
+	}
+	a := &API{Options: o, mux: http.NewServeMux()}
+	a.huma = humago.New(a.mux, humaConfig())
+	a.huma.UseMiddleware(mapStatus)
+	a.registerFunctions()
+	a.registerCode()
+	a.registerVersions()
+	a.registerInvoke()
+	a.registerLogs()
+	a.registerTokens()
+	a.registerSystem()
+	a.registerHealth()
+	a.registerDocument()
+	return a
+}
+
+// ServeHTTP answers everything under /api/v1, /healthz and /readyz, and 404 for
+// the rest.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.chain(http.HandlerFunc(a.route)).ServeHTTP(w, r)
+}

@@ -1,0 +1,184 @@
+// Package apitest runs the control API with parts that live in memory, for
+// tests of the API itself, of its client and of the command line.
+package apitest
+
+import (
+	"context"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/client/wire"
+	"github.com/covefn/cove/internal/api"
+	"github.com/covefn/cove/internal/auth"
+	"github.com/covefn/cove/internal/driver"
+	"github.com/covefn/cove/internal/invoke"
+	"github.com/covefn/cove/internal/logs"
+	"github.com/covefn/cove/internal/runtime"
+	"github.com/covefn/cove/internal/store"
+)
+
+// Server is a control API without a daemon behind it. Its functions do not run:
+// what an invocation answers depends on the function's name (see Do).
+type Server struct {
+	*httptest.Server
+	API   *api.API
+	Admin string
+	// Invoker is a token of role invoke for the function "hello" only.
+	Invoker   string
+	Functions *Functions
+	Auth      *auth.Service
+
+	mu    sync.Mutex
+	state string
+	lines []logs.Line
+}
+
+// Start starts a Server that ends with the test. The options that change sets
+// are kept.
+func Start(t testing.TB, change ...func(*api.Options)) *Server {
+	t.Helper()
+	s := &Server{Functions: NewFunctions(), state: "ok"}
+	service, err := auth.New(t.Context(), &tokens{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Auth = service
+	if s.Admin, _, err = service.Create(t.Context(), "admin", auth.RoleAdmin, nil, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if s.Invoker, _, err = service.Create(t.Context(), "caller", auth.RoleInvoke, []string{"hello"}, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	o := api.Options{Functions: s.Functions, Invoker: s, Tokens: service, Warmer: s, Logs: s, System: s}
+	for _, c := range change {
+		c(&o)
+	}
+	s.API = api.New(o)
+	s.Server = httptest.NewServer(s.API)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// SetState changes what /readyz tells.
+func (s *Server) SetState(state string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state = state
+}
+
+// State is what /readyz tells.
+func (s *Server) State() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+// Log adds a line to a function's log.
+func (s *Server) Log(function, requestID, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines = append(s.lines, logs.Line{Time: time.Now(), Function: function, Version: 1, Instance: "i-1", RequestID: requestID, Text: text})
+}
+
+// Tail is the log.
+func (s *Server) Tail(function, requestID string, n int) []logs.Line {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []logs.Line
+	for _, l := range s.lines {
+		if l.Function == function && (requestID == "" || l.RequestID == requestID) {
+			out = append(out, l)
+		}
+	}
+	return out[max(0, len(out)-n):]
+}
+
+// Follow tells one new line and ends.
+func (s *Server) Follow(ctx context.Context, function string) <-chan logs.Line {
+	c := make(chan logs.Line, 1)
+	c <- logs.Line{Time: time.Now(), Function: function, Version: 1, Instance: "i-1", Text: "a new line"}
+	close(c)
+	return c
+}
+
+// Warm fails for a function named "broken".
+func (s *Server) Warm(_ context.Context, v *cove.Version) *cove.Error {
+	if v.Function == "broken" {
+		return &cove.Error{
+			Code: cove.CodeInitError, Message: "the function could not be loaded",
+			Function: &cove.FunctionError{Type: "Runtime.ImportError", Message: "No module named 'x'", Stack: []string{`File "main.py", line 1`}},
+		}
+	}
+	return nil
+}
+
+// Do answers the payload, but for functions with names of their own: "raises",
+// "slow" (past its timeout), "busy" (no instance), "streams".
+func (s *Server) Do(_ context.Context, r *invoke.Request, sink invoke.Sink) (*cove.Invocation, *cove.Error) {
+	s.Log(r.Version.Function, r.ID, "called")
+	i := &cove.Invocation{ID: r.ID, Function: r.Version.Function, Version: r.Version.Number, Kind: r.Kind, Start: cove.StartWarm, Outcome: cove.OutcomeOK}
+	switch r.Version.Function {
+	case "raises":
+		return i, &cove.Error{Code: cove.CodeFunctionError, Message: "the handler raised an error", Function: &cove.FunctionError{Type: "ValueError", Message: "no"}}
+	case "slow":
+		return i, cove.Errorf(cove.CodeTimeout, "the function ran past its timeout of 10s")
+	case "busy":
+		return i, &cove.Error{Code: cove.CodeOverloaded, Message: "no instance was free in time", RetryAfter: time.Second}
+	case "streams":
+		_ = sink.Begin(&runtime.Head{})
+		_ = sink.Chunk([]byte("a piece, "))
+		_ = sink.Chunk([]byte("another"))
+		sink.End(nil)
+		return i, nil
+	}
+	payload := r.Payload
+	if len(payload) == 0 {
+		payload = []byte("null")
+	}
+	_ = sink.Answer(&runtime.Answer{Payload: payload})
+	return i, nil
+}
+
+// Isolations are one that works and one that does not.
+func (s *Server) Isolations(context.Context) []driver.Report {
+	return []driver.Report{
+		{Isolation: "gvisor", Available: true, Version: "runsc 1", Features: []driver.Feature{driver.FeatureMount}, Overhead: 32 * cove.MiB},
+		{Isolation: "docker", Reason: "no daemon answers", Fix: "systemctl start docker"},
+	}
+}
+
+// Runtimes is one.
+func (s *Server) Runtimes() []wire.Runtime {
+	return []wire.Runtime{{Name: "python3.13", Language: "python", Version: "3.13.5", Extension: ".py", Handler: "main.handler", Aliases: []string{"python"}, Available: true}}
+}
+
+// Info is the same at all times.
+func (s *Server) Info() wire.System {
+	return wire.System{Version: "1.2.3", Started: time.Unix(0, 0), Data: "/data", Gateway: "http://gateway", Isolation: "gvisor", MemoryBudget: cove.GiB}
+}
+
+// Instances is one idle instance.
+func (s *Server) Instances(string) wire.Instances { return wire.Instances{Idle: 1} }
+
+// tokens keeps tokens in memory. The service in front of it serialises.
+type tokens struct{ all []store.Token }
+
+func (k *tokens) CreateToken(_ context.Context, t store.Token) error {
+	k.all = append(k.all, t)
+	return nil
+}
+
+func (k *tokens) AllTokens(context.Context) ([]store.Token, error) { return k.all, nil }
+
+func (k *tokens) DeleteToken(_ context.Context, id string) error {
+	for i, t := range k.all {
+		if t.ID == id {
+			k.all = append(k.all[:i], k.all[i+1:]...)
+			return nil
+		}
+	}
+	return cove.Errorf(cove.CodeNotFound, "there is no token %q", id)
+}

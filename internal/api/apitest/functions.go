@@ -1,0 +1,232 @@
+package apitest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/deploy"
+)
+
+// Functions keeps functions in memory, with few of the checks of the real use
+// case.
+type Functions struct {
+	mu       sync.Mutex
+	versions map[string][]cove.Version
+	active   map[string]cove.Function
+	code     map[string][]byte
+}
+
+// NewFunctions has none.
+func NewFunctions() *Functions {
+	return &Functions{versions: map[string][]cove.Version{}, active: map[string]cove.Function{}, code: map[string][]byte{}}
+}
+
+var _ deploy.Functions = (*Functions)(nil)
+
+func (f *Functions) keep(code deploy.Code) (cove.Package, error) {
+	if code.Archive == nil && code.Files == nil {
+		return cove.Package{}, nil
+	}
+	format, data := code.Format, []byte(nil)
+	if code.Archive != nil {
+		var err error
+		if data, err = io.ReadAll(code.Archive); err != nil {
+			return cove.Package{}, &cove.Error{Code: cove.CodeInvalid, Message: "the archive cannot be read", Err: err}
+		}
+	} else {
+		format = "tar.gz"
+		for _, name := range slices.Sorted(func(yield func(string) bool) {
+			for n := range code.Files {
+				if !yield(n) {
+					return
+				}
+			}
+		}) {
+			data = append(data, code.Files[name]...)
+		}
+	}
+	sum := sha256.Sum256(data)
+	digest := hex.EncodeToString(sum[:])
+	f.code[digest] = data
+	return cove.Package{SHA256: digest, Format: format, Size: int64(len(data)), Unpacked: int64(len(data)), Files: max(1, len(code.Files))}, nil
+}
+
+func (f *Functions) add(cfg cove.Config, pkg cove.Package, note string) cove.Function {
+	now := time.Now()
+	fn := f.active[cfg.Name]
+	v := cove.Version{
+		ID: fmt.Sprintf("%s-%d", cfg.Name, now.UnixNano()), Function: cfg.Name, Number: len(f.versions[cfg.Name]) + 1,
+		Config: cfg, Package: pkg, Created: now, Note: note,
+	}
+	if fn.Name == "" {
+		fn = cove.Function{Name: cfg.Name, Created: now}
+	}
+	fn.Revision, fn.Version, fn.Updated = fn.Revision+1, v, now
+	f.versions[cfg.Name] = append([]cove.Version{v}, f.versions[cfg.Name]...)
+	f.active[cfg.Name] = fn
+	return fn
+}
+
+// Create refuses a taken name.
+func (f *Functions) Create(_ context.Context, cfg cove.Config, code deploy.Code) (cove.Function, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if cfg.Name == "" {
+		return cove.Function{}, cove.Invalid("name", "a name is needed")
+	}
+	if _, ok := f.active[cfg.Name]; ok {
+		return cove.Function{}, cove.Errorf(cove.CodeConflict, "there is a function %q already", cfg.Name)
+	}
+	pkg, err := f.keep(code)
+	if err != nil {
+		return cove.Function{}, err
+	}
+	return f.add(cfg, pkg, "created"), nil
+}
+
+func (f *Functions) find(name string, rev int64) (cove.Function, error) {
+	fn, ok := f.active[name]
+	if !ok {
+		return fn, cove.Errorf(cove.CodeNotFound, "there is no function %q", name)
+	}
+	if rev != 0 && rev != fn.Revision {
+		return fn, cove.Errorf(cove.CodePreconditionFailed, "function %q is at revision %d", name, fn.Revision)
+	}
+	return fn, nil
+}
+
+// Update makes a version.
+func (f *Functions) Update(_ context.Context, name string, c deploy.Change) (cove.Function, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fn, err := f.find(name, c.IfRevision)
+	if err != nil {
+		return fn, err
+	}
+	pkg, err := f.keep(c.Code)
+	if err != nil {
+		return fn, err
+	}
+	if pkg.SHA256 == "" {
+		pkg = fn.Version.Package
+	}
+	cfg := fn.Version.Config
+	if c.Config != nil {
+		cfg = *c.Config
+		for n, v := range cfg.Env {
+			if v.Secret && v.Value == "" {
+				cfg.Env[n] = fn.Version.Config.Env[n]
+			}
+		}
+	}
+	return f.add(cfg, pkg, "updated"), nil
+}
+
+// Rollback activates.
+func (f *Functions) Rollback(_ context.Context, name string, number int, rev int64) (cove.Function, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fn, err := f.find(name, rev)
+	if err != nil {
+		return fn, err
+	}
+	for _, v := range f.versions[name] {
+		if v.Number == number {
+			fn.Version = v
+			fn.Revision++
+			f.active[name] = fn
+			return fn, nil
+		}
+	}
+	return fn, cove.Errorf(cove.CodeNotFound, "function %q has no version %d", name, number)
+}
+
+// Delete removes.
+func (f *Functions) Delete(_ context.Context, name string, rev int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, err := f.find(name, rev); err != nil {
+		return err
+	}
+	delete(f.active, name)
+	delete(f.versions, name)
+	return nil
+}
+
+// Get is the function.
+func (f *Functions) Get(_ context.Context, name string) (cove.Function, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.find(name, 0)
+}
+
+// List filters by everything in q.
+func (f *Functions) List(_ context.Context, q deploy.Query) ([]cove.Function, int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []cove.Function
+	for _, fn := range f.active {
+		c := fn.Version.Config
+		if (q.Runtime == "" || q.Runtime == c.Runtime) && (q.Isolation == "" || q.Isolation == c.Isolation) && strings.Contains(c.Name+c.Description+c.Route, q.Search) {
+			all = append(all, fn)
+		}
+	}
+	slices.SortFunc(all, func(a, b cove.Function) int { return strings.Compare(a.Name, b.Name) })
+	total := len(all)
+	all = slices.DeleteFunc(all, func(fn cove.Function) bool { return fn.Name <= q.After })
+	return all[:min(len(all), q.Limit)], total, nil
+}
+
+// Versions are the newest first.
+func (f *Functions) Versions(_ context.Context, name string) ([]cove.Version, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, err := f.find(name, 0)
+	return slices.Clone(f.versions[name]), err
+}
+
+// Version is one.
+func (f *Functions) Version(_ context.Context, name string, number int) (cove.Version, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, v := range f.versions[name] {
+		if v.Number == number {
+			return v, nil
+		}
+	}
+	return cove.Version{}, cove.Errorf(cove.CodeNotFound, "function %q has no version %d", name, number)
+}
+
+// Archive is what was uploaded.
+func (f *Functions) Archive(ctx context.Context, name string, number int) (io.ReadCloser, cove.Package, error) {
+	v, err := f.Version(ctx, name, number)
+	if err != nil {
+		return nil, cove.Package{}, err
+	}
+	if v.Package.SHA256 == "" {
+		return nil, cove.Package{}, cove.Errorf(cove.CodeNoCode, "function %q has no code yet", name)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return io.NopCloser(bytes.NewReader(f.code[v.Package.SHA256])), v.Package, nil
+}
+
+// Active is the version in use.
+func (f *Functions) Active(name string) *cove.Version {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fn, ok := f.active[name]
+	if !ok {
+		return nil
+	}
+	return &fn.Version
+}

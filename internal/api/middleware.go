@@ -1,0 +1,201 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/auth"
+	"github.com/covefn/cove/internal/store"
+)
+
+type contextKey int
+
+const (
+	keyRequestID contextKey = iota
+	keyToken
+	keyArrived
+)
+
+// goodRequestID is what a caller may choose as request id.
+func goodRequestID(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	return strings.IndexFunc(s, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.'
+	}) < 0
+}
+
+func requestID(ctx context.Context) string {
+	id, _ := ctx.Value(keyRequestID).(string)
+	return id
+}
+
+func tokenOf(ctx context.Context) *store.Token {
+	t, _ := ctx.Value(keyToken).(*store.Token)
+	return t
+}
+
+// chain is what every request goes through, from the outside in.
+func (a *API) chain(next http.Handler) http.Handler {
+	return a.observe(a.authorise(next))
+}
+
+// observe names the request, sets the headers every answer has, survives a
+// panic and logs.
+func (a *API) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		arrived := time.Now()
+		id := r.Header.Get(RequestIDHeader)
+		if !goodRequestID(id) {
+			id = uuid.NewString()
+		}
+		ctx := context.WithValue(r.Context(), keyRequestID, id)
+		ctx = context.WithValue(ctx, keyArrived, arrived)
+		r = r.WithContext(ctx)
+		h := w.Header()
+		h.Set(RequestIDHeader, id)
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		rec := &recorder{ResponseWriter: w}
+		defer func() {
+			if v := recover(); v != nil && v != http.ErrAbortHandler {
+				a.Log.LogAttrs(ctx, slog.LevelError, "control API handler panicked", slog.String("request_id", id),
+					slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+				if rec.status != 0 {
+					panic(http.ErrAbortHandler)
+				}
+				a.writeError(rec, r, cove.Errorf(cove.CodeInternal, "something went wrong inside Cove; its log says what"))
+			} else if v != nil {
+				panic(v)
+			}
+			a.Log.LogAttrs(ctx, slog.LevelDebug, "control API request", slog.String("request_id", id),
+				slog.String("method", r.Method), slog.String("path", r.URL.Path),
+				slog.Int("status", rec.status), slog.Duration("took", time.Since(arrived)))
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// recorder remembers the status.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// Unwrap is for http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// WriteHeader remembers code.
+func (r *recorder) WriteHeader(code int) {
+	if r.status == 0 {
+		r.status = code
+	}
+	r.ResponseWriter.WriteHeader(code)
+}
+
+// Write is a 200 if nothing was said before.
+func (r *recorder) Write(p []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(p)
+}
+
+const invokePattern = "POST " + Prefix + "/functions/{name}/invoke"
+
+// openPatterns need no token.
+func openPattern(pattern string) bool {
+	return slices.Contains([]string{
+		"GET /healthz", "GET /readyz", "GET " + Prefix + "/openapi.json", "GET " + Prefix + "/openapi.yaml",
+	}, pattern)
+}
+
+// authorise refuses whoever may not do what the request asks. It is decided
+// here for every route at once, so that a new one is closed until it is opened.
+func (a *API) authorise(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, pattern := a.mux.Handler(r)
+		if openPattern(pattern) || pattern == "" && !strings.HasPrefix(r.URL.Path, "/api/") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		token, err := a.authenticate(r)
+		if err != nil {
+			a.writeError(w, r, err)
+			return
+		}
+		if !auth.IsAdmin(token) && pattern != invokePattern {
+			a.writeError(w, r, cove.Errorf(cove.CodeDenied, "token %q may only invoke functions; this needs a token of role admin", token.Name))
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), keyToken, token)))
+	})
+}
+
+func (a *API) authenticate(r *http.Request) (*store.Token, *cove.Error) {
+	secret := auth.Bearer(r)
+	if secret == "" {
+		return nil, cove.Errorf(cove.CodeUnauthenticated, "send the header Authorization: Bearer TOKEN; the first start of cove serve wrote one to admin.token in its data directory")
+	}
+	token, err := a.Tokens.Verify(secret)
+	if err != nil {
+		return nil, err
+	}
+	if token == nil {
+		return nil, cove.Errorf(cove.CodeUnauthenticated, "the token is not valid")
+	}
+	return token, nil
+}
+
+// route is the mux, but with problems for what it does not know.
+func (a *API) route(w http.ResponseWriter, r *http.Request) {
+	h, pattern := a.mux.Handler(r)
+	if pattern != "" {
+		a.mux.ServeHTTP(w, r)
+		return
+	}
+	head := &headOnly{header: http.Header{}}
+	h.ServeHTTP(head, r)
+	if head.status != http.StatusMethodNotAllowed {
+		a.writeError(w, r, cove.Errorf(cove.CodeNotFound, "there is nothing at %s; %s/openapi.yaml lists what there is", r.URL.Path, Prefix))
+		return
+	}
+	allow := head.header.Get("Allow")
+	w.Header().Set("Allow", allow)
+	a.writeError(w, r, cove.Errorf(cove.CodeMethodNotAllowed, "%s does not answer %s; it answers %s", r.URL.Path, r.Method, allow))
+}
+
+// headOnly keeps the head of an answer and drops its body.
+type headOnly struct {
+	header http.Header
+	status int
+}
+
+func (h *headOnly) Header() http.Header         { return h.header }
+func (h *headOnly) WriteHeader(code int)        { h.status = code }
+func (h *headOnly) Write(p []byte) (int, error) { return len(p), nil }
+
+var namePattern = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// functionName is the path's {name}. What cannot be a name is told as unknown.
+func functionName(r *http.Request) (string, error) {
+	name := r.PathValue("name")
+	if !namePattern.MatchString(name) {
+		return "", cove.Errorf(cove.CodeNotFound, "there is no function %q", name)
+	}
+	return name, nil
+}
