@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/covefn/cove"
@@ -47,14 +46,6 @@ func (c *call) failed(err error) (_ *cove.Error, retry bool) {
 		c.segment.Wait(ctx)
 		return c.exited(exit), false
 	}
-}
-
-// streamEnd makes the regular end of a stream no error.
-func streamEnd(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
 }
 
 // asTold is the error of a sink that found the answer itself to be at fault; nil

@@ -2,7 +2,10 @@ package invoke
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -210,8 +213,7 @@ func (c *call) run(ctx context.Context) (_ *cove.Error, retry bool) {
 		c.record.Status = answer.Head.Status
 	}
 	if err := c.sink.Answer(answer); err != nil {
-		var told *cove.Error
-		if told = asTold(err); told != nil {
+		if told := asTold(err); told != nil {
 			return told, false
 		}
 		c.record.Outcome, c.record.Fault = outcomeCallerGone, cove.FaultCaller
@@ -241,11 +243,22 @@ func (c *call) stream(deadline time.Time, answer *runtime.Answer) error {
 		head = &runtime.Head{}
 	}
 	c.record.Status = head.Status
-	gone := c.sink.Begin(head) != nil
+	err := c.sink.Begin(head)
+	gone := err != nil
+	if told := asTold(err); told != nil {
+		c.note(told)
+	}
 	for {
 		piece, err := c.lease.Next()
-		if err != nil {
-			return streamEnd(err)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil && asTold(err) == nil && !time.Now().Before(deadline):
+			// The timer may have ended the sandbox before the read saw its
+			// deadline: it is the deadline all the same.
+			return os.ErrDeadlineExceeded
+		case err != nil:
+			return err
 		}
 		c.record.BytesOut += int64(len(piece))
 		if !gone && c.sink.Chunk(piece) != nil {

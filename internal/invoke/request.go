@@ -36,11 +36,13 @@ type Request struct {
 // goroutine that called Do, and never after Do has returned.
 type Sink interface {
 	// Answer is called once, for an answer that came whole; the instance has
-	// been given back by then.
+	// been given back by then. A *cove.Error says that it cannot be sent and that
+	// the sink has told the caller; any other error, that the caller has gone.
 	Answer(a *runtime.Answer) error
 	// Begin, Chunk and End are called instead for a streamed answer. An error
 	// of Begin or Chunk says that the caller has gone; the rest of the stream is
-	// then read and dropped. p is valid during the call only. End's err says
+	// then read and dropped; a *cove.Error says that the answer itself cannot be
+	// sent, and that the sink has told the caller. p is valid during the call only. End's err says
 	// that the stream broke off: what was sent must be recognisable as cut.
 	Begin(h *runtime.Head) error
 	Chunk(p []byte) error
@@ -51,7 +53,8 @@ type Sink interface {
 type Doer interface {
 	// Do runs r and hands the answer to sink. If it returns an error, nothing
 	// was handed to sink and the error is what to tell the caller. The record
-	// is complete in both cases but for what the caller's side adds.
+	// is complete in both cases but for what the caller's side adds. When Do has
+	// returned it holds neither r.Event nor sink any more.
 	//
 	// ctx ends when the caller leaves: a queued request is then withdrawn, one
 	// that was dispatched runs to its end.

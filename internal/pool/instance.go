@@ -29,7 +29,7 @@ const (
 type instance struct {
 	id       string
 	group    *group
-	sandbox  driver.Sandbox
+	sandbox  *driver.Guarded
 	conn     *rt.Conn
 	logs     *logs.Stream
 	logsDone chan struct{}
@@ -170,11 +170,11 @@ func (g *group) create(size cove.ByteSize) (_ *instance, err error) {
 	if err != nil {
 		return nil, err
 	}
-	sandbox, err := o.Drivers[v.Config.Isolation].Create(ctx, spec)
+	created, err := o.Drivers[v.Config.Isolation].Create(ctx, spec)
 	if err != nil {
 		return nil, err
 	}
-	sandbox = driver.Guard(sandbox)
+	sandbox := driver.Guard(created)
 	in := &instance{
 		id: spec.ID, group: g, sandbox: sandbox, reserved: size, release: release,
 		conn:     rt.NewConn(sandbox.Conn(), rt.Options{MaxAnswer: o.MaxAnswer}),
@@ -201,11 +201,7 @@ func (in *instance) connect(ctx context.Context, dir string) error {
 	if _, err := in.conn.Hello(ctx); err != nil {
 		return fmt.Errorf("the shim did not say hello: %w", err)
 	}
-	mounter, ok := in.sandbox.(driver.Mounter)
-	if !ok {
-		return errors.New("the isolation cannot put a package into a sandbox")
-	}
-	return mounter.Mount(ctx, dir)
+	return in.sandbox.Mount(ctx, dir)
 }
 
 // spec is what the driver needs to know for this version.

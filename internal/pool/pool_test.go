@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/pool/pooltest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,7 +32,7 @@ func TestAcquire(t *testing.T) {
 	t.Parallel()
 
 	run(t, "starts an instance for the first request and keeps it warm for the next", func(t *testing.T) {
-		d := &scripted{startDelay: 300 * time.Millisecond, initDelay: 50 * time.Millisecond}
+		d := &pooltest.Driver{StartDelay: 300 * time.Millisecond, InitDelay: 50 * time.Millisecond}
 		p, _ := setup(t, d, cove.GiB)
 		v := version(nil)
 		for i, want := range []cove.StartClass{cove.StartCold, cove.StartWarm, cove.StartWarm} {
@@ -40,26 +41,26 @@ func TestAcquire(t *testing.T) {
 				t.Errorf("call %d: %s %q %v", i, class, answer, err)
 			}
 		}
-		if n := d.created.Load(); n != 1 {
+		if n := d.Created.Load(); n != 1 {
 			t.Errorf("%d sandboxes for requests one after another", n)
 		}
 	})
 
 	run(t, "tells how long starting and loading took", func(t *testing.T) {
-		d := &scripted{startDelay: 300 * time.Millisecond, initDelay: 50 * time.Millisecond}
+		d := &pooltest.Driver{StartDelay: 300 * time.Millisecond, InitDelay: 50 * time.Millisecond}
 		p, _ := setup(t, d, cove.GiB)
 		lease, err := p.Acquire(t.Context(), version(nil))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer lease.Release()
-		if lease.StartTook() != d.startDelay || lease.InitTook() != d.initDelay {
+		if lease.StartTook() != d.StartDelay || lease.InitTook() != d.InitDelay {
 			t.Errorf("start %s, init %s", lease.StartTook(), lease.InitTook())
 		}
 	})
 
 	run(t, "runs as many requests at once as max allows and lets the others wait", func(t *testing.T) {
-		d := &scripted{startDelay: 100 * time.Millisecond}
+		d := &pooltest.Driver{StartDelay: 100 * time.Millisecond}
 		p, _ := setup(t, d, cove.GiB)
 		v := version(nil)
 		var wg sync.WaitGroup
@@ -71,13 +72,13 @@ func TestAcquire(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if n := d.created.Load(); n != 4 {
+		if n := d.Created.Load(); n != 4 {
 			t.Errorf("%d sandboxes, max is 4", n)
 		}
 	})
 
 	run(t, "refuses at once when the queue is full", func(t *testing.T) {
-		d := &scripted{startDelay: 100 * time.Millisecond}
+		d := &pooltest.Driver{StartDelay: 100 * time.Millisecond}
 		p, _ := setup(t, d, cove.GiB)
 		v := version(func(c *cove.Config) { c.Scaling.Max, c.Scaling.Queue = 1, 2; c.Timeout = cove.Duration(time.Minute) })
 		var wg sync.WaitGroup
@@ -101,7 +102,7 @@ func TestAcquire(t *testing.T) {
 	})
 
 	run(t, "gives up after the queue timeout, which does not count while an instance is started", func(t *testing.T) {
-		d := &scripted{startDelay: 20 * time.Second, initDelay: 5 * time.Second}
+		d := &pooltest.Driver{StartDelay: 20 * time.Second, InitDelay: 5 * time.Second}
 		p, _ := setup(t, d, cove.GiB)
 		v := version(func(c *cove.Config) { c.Scaling.Max = 1; c.Timeout = cove.Duration(time.Minute) })
 		var wg sync.WaitGroup
@@ -120,7 +121,7 @@ func TestAcquire(t *testing.T) {
 	})
 
 	run(t, "withdraws a request whose caller leaves", func(t *testing.T) {
-		d := &scripted{startDelay: time.Second}
+		d := &pooltest.Driver{StartDelay: time.Second}
 		p, _ := setup(t, d, cove.GiB)
 		v := version(nil)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -140,18 +141,18 @@ func TestFailures(t *testing.T) {
 	t.Parallel()
 
 	run(t, "an init that fails is told to all who wait and not hammered", func(t *testing.T) {
-		d := &scripted{initError: &cove.FunctionError{Type: "Runtime.ImportError", Message: "no module"}}
+		d := &pooltest.Driver{InitError: &cove.FunctionError{Type: "Runtime.ImportError", Message: "no module"}}
 		p, _ := setup(t, d, cove.GiB)
 		v := version(nil)
 		began := time.Now()
 		tries := []time.Duration{}
 		for time.Since(began) < 200*time.Second {
-			before := d.created.Load()
+			before := d.Created.Load()
 			_, _, err := call(p, v, "x")
 			if code(err) != cove.CodeInitError {
 				t.Fatalf("got %v", err)
 			}
-			if d.created.Load() != before {
+			if d.Created.Load() != before {
 				tries = append(tries, time.Since(began).Truncate(time.Second))
 			}
 			time.Sleep(100 * time.Millisecond)
@@ -163,7 +164,7 @@ func TestFailures(t *testing.T) {
 	})
 
 	run(t, "a sandbox that cannot be made fails the request it was for", func(t *testing.T) {
-		p, _ := setup(t, &scripted{startError: errBoom}, cove.GiB)
+		p, _ := setup(t, &pooltest.Driver{StartError: errBoom}, cove.GiB)
 		_, _, err := call(p, version(nil), "x")
 		if code(err) != cove.CodeSandboxStartFailed || !errors.Is(err, errBoom) {
 			t.Errorf("got %v", err)
@@ -171,7 +172,7 @@ func TestFailures(t *testing.T) {
 	})
 
 	run(t, "an init that hangs ends at the init timeout", func(t *testing.T) {
-		p, _ := setup(t, &scripted{initDelay: time.Hour}, cove.GiB)
+		p, _ := setup(t, &pooltest.Driver{InitDelay: time.Hour}, cove.GiB)
 		began := time.Now()
 		_, _, err := call(p, version(nil), "x")
 		if code(err) != cove.CodeInitTimeout || time.Since(began) != 10*time.Second {
@@ -180,13 +181,13 @@ func TestFailures(t *testing.T) {
 	})
 
 	run(t, "an idle instance that dies is not lent again", func(t *testing.T) {
-		d := &scripted{}
+		d := &pooltest.Driver{}
 		p, _ := setup(t, d, cove.GiB)
 		v := version(nil)
 		if _, _, err := call(p, v, "x"); err != nil {
 			t.Fatal(err)
 		}
-		d.killAll()
+		d.KillAll()
 		synctest.Wait()
 		if class, _, err := call(p, v, "x"); err != nil || class != cove.StartCold {
 			t.Errorf("%s %v", class, err)
@@ -194,7 +195,7 @@ func TestFailures(t *testing.T) {
 	})
 
 	run(t, "a deadline ends the instance and a replacement is started for who waits", func(t *testing.T) {
-		d := &scripted{}
+		d := &pooltest.Driver{}
 		p, _ := setup(t, d, cove.GiB)
 		v := version(func(c *cove.Config) { c.Scaling.Max = 1 })
 		var wg sync.WaitGroup
@@ -216,7 +217,7 @@ func TestLife(t *testing.T) {
 	t.Parallel()
 
 	run(t, "an instance goes when it was idle long enough, but not below min", func(t *testing.T) {
-		d := &scripted{}
+		d := &pooltest.Driver{}
 		p, _ := setup(t, d, cove.GiB)
 		v := version(func(c *cove.Config) { c.Scaling.Min = 1 })
 		ctx, cancel := context.WithCancel(t.Context())
@@ -238,7 +239,7 @@ func TestLife(t *testing.T) {
 	})
 
 	run(t, "switching ends the old version's instances when they are not in use and starts the minimum of the new", func(t *testing.T) {
-		d := &scripted{}
+		d := &pooltest.Driver{}
 		p, _ := setup(t, d, cove.GiB)
 		old := version(nil)
 		if _, _, err := call(p, old, "x"); err != nil {
@@ -272,7 +273,7 @@ func TestLife(t *testing.T) {
 	})
 
 	run(t, "memory that is short is taken from who idles longest, and waited for", func(t *testing.T) {
-		d := &scripted{startDelay: 100 * time.Millisecond}
+		d := &pooltest.Driver{StartDelay: 100 * time.Millisecond}
 		p, _ := setup(t, d, 250*cove.MiB)
 		a, b, c := version(nil), version(nil), version(nil)
 		b.ID, c.ID = "vb", "vc"
@@ -299,10 +300,10 @@ func TestLife(t *testing.T) {
 	})
 
 	run(t, "memory stays reserved until a sandbox has been seen dead", func(t *testing.T) {
-		d := &scripted{}
+		d := &pooltest.Driver{}
 		p, _ := setup(t, d, 150*cove.MiB)
 		v := version(func(c *cove.Config) { c.QueueTimeout = cove.Duration(2 * time.Second) })
-		d.stuck.Store(true)
+		d.Stuck.Store(true)
 		if _, _, err := call(p, v, "exit"); err == nil {
 			t.Fatal("no error")
 		}
@@ -313,7 +314,7 @@ func TestLife(t *testing.T) {
 		if _, _, err := call(p, v, "x"); code(err) != cove.CodeOverloaded {
 			t.Errorf("got %v", err)
 		}
-		d.stuck.Store(false)
+		d.Stuck.Store(false)
 		time.Sleep(6 * time.Second)
 		if _, _, err := call(p, v, "x"); err != nil {
 			t.Errorf("got %v", err)
@@ -324,7 +325,7 @@ func TestLife(t *testing.T) {
 	})
 
 	run(t, "closing tells who waits and ends what is in use", func(t *testing.T) {
-		d := &scripted{}
+		d := &pooltest.Driver{}
 		p, _ := setup(t, d, cove.GiB)
 		v := version(func(c *cove.Config) { c.Scaling.Max = 1; c.Timeout = cove.Duration(time.Hour) })
 		results := make(chan error, 2)

@@ -1,0 +1,244 @@
+// Package pooltest has a driver for tests of what lies above drivers: it makes
+// sandboxes of goroutines and pipes, so that a test may run in a bubble of
+// synthetic time.
+package pooltest
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/driver"
+	rt "github.com/covefn/cove/internal/runtime"
+)
+
+// Driver makes sandboxes that speak the runtime protocol as a shim does. What
+// their handler does is the request's payload:
+//
+//	sleep 500ms      answer after that time
+//	exit             end the process
+//	raise            raise an error
+//	stream 3 100ms   stream three pieces, that far apart
+//	anything else    answer it
+//
+// Its fields are set before it is used, but for Stuck.
+type Driver struct {
+	// StartDelay and InitDelay are how long those take.
+	StartDelay, InitDelay time.Duration
+	// StartError and InitError make them fail.
+	StartError error
+	InitError  *cove.FunctionError
+	// Stuck, while set, keeps Destroy from succeeding.
+	Stuck atomic.Bool
+
+	// Created and Destroyed count sandboxes.
+	Created, Destroyed atomic.Int64
+
+	mu   sync.Mutex
+	live []*sandbox
+}
+
+type sandbox struct {
+	driver     *Driver
+	id         string
+	host, shim net.Conn
+	logReader  *io.PipeReader
+	logWriter  *io.PipeWriter
+	dead       chan struct{}
+	die        func()
+	once       sync.Once
+}
+
+// Isolation is "fake".
+func (d *Driver) Isolation() string { return "fake" }
+
+// Probe always finds the isolation available.
+func (d *Driver) Probe(context.Context) driver.Report {
+	return driver.Report{Isolation: "fake", Available: true}
+}
+
+// Close does nothing.
+func (d *Driver) Close() error { return nil }
+
+// Recover finds nothing.
+func (d *Driver) Recover(context.Context, string) ([]driver.Sandbox, error) { return nil, nil }
+
+// Create starts a sandbox after StartDelay.
+func (d *Driver) Create(ctx context.Context, spec driver.Spec) (driver.Sandbox, error) {
+	select {
+	case <-time.After(d.StartDelay):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if d.StartError != nil {
+		return nil, d.StartError
+	}
+	s := &sandbox{driver: d, id: spec.ID, dead: make(chan struct{})}
+	s.host, s.shim = net.Pipe()
+	s.logReader, s.logWriter = io.Pipe()
+	s.die = sync.OnceFunc(func() {
+		_ = s.shim.Close()
+		_ = s.logWriter.Close()
+		close(s.dead)
+	})
+	d.Created.Add(1)
+	d.mu.Lock()
+	d.live = append(d.live, s)
+	d.mu.Unlock()
+	go s.run()
+	return s, nil
+}
+
+// KillAll ends every sandbox as a crash would.
+func (d *Driver) KillAll() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range d.live {
+		s.die()
+	}
+}
+
+// run is the shim.
+func (s *sandbox) run() {
+	defer s.die()
+	r := bufio.NewReader(s.shim)
+	s.send(rt.FrameHello, 0, []byte(`{"protocol":1,"runtime":"fake","version":"1"}`))
+	for {
+		t, id, body, err := readFrame(r)
+		if err != nil {
+			return
+		}
+		switch t {
+		case rt.FrameInit:
+			if !s.sleep(s.driver.InitDelay) {
+				return
+			}
+			if e := s.driver.InitError; e != nil {
+				text, _ := json.Marshal(e)
+				s.send(rt.FrameInitError, 0, text)
+				continue
+			}
+			s.send(rt.FrameReady, 0, nil)
+		case rt.FrameInvoke:
+			if !s.handle(id, body) {
+				return
+			}
+		}
+	}
+}
+
+// sleep says whether the sandbox is alive after d.
+func (s *sandbox) sleep(d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-s.dead:
+		return false
+	}
+}
+
+// handle runs the handler, and says whether the process is alive after it.
+func (s *sandbox) handle(id uint64, body []byte) bool {
+	n := binary.BigEndian.Uint32(body)
+	var head rt.Invoke
+	_ = json.Unmarshal(body[4:4+n], &head)
+	payload := string(body[4+n:])
+	_, _ = io.WriteString(s.logWriter, "doing "+payload+"\n")
+	end := func() { _, _ = io.WriteString(s.logWriter, head.Marker+"\n") }
+	word, rest, _ := strings.Cut(payload, " ")
+	switch word {
+	case "sleep":
+		d, _ := time.ParseDuration(rest)
+		if !s.sleep(d) {
+			return false
+		}
+	case "exit":
+		return false
+	case "raise":
+		end()
+		s.send(rt.FrameError, id, []byte(`{"errorType":"ValueError","errorMessage":"boom"}`))
+		return true
+	case "stream":
+		return s.stream(id, rest, end)
+	}
+	end()
+	s.send(rt.FrameResult, id, append([]byte{0, 0, 0, 0}, payload...))
+	return true
+}
+
+func (s *sandbox) stream(id uint64, what string, end func()) bool {
+	count, pause, _ := strings.Cut(what, " ")
+	n, _ := strconv.Atoi(count)
+	d, _ := time.ParseDuration(pause)
+	s.send(rt.FrameStream, id, []byte(`{"status":200}`))
+	for range n {
+		if !s.sleep(d) {
+			return false
+		}
+		s.send(rt.FrameChunk, id, []byte("piece"))
+	}
+	end()
+	s.send(rt.FrameEnd, id, nil)
+	return true
+}
+
+func (s *sandbox) send(t rt.FrameType, id uint64, body []byte) {
+	frame := binary.BigEndian.AppendUint32(nil, uint32(9+len(body)))
+	frame = append(frame, byte(t))
+	frame = binary.BigEndian.AppendUint64(frame, id)
+	_, _ = s.shim.Write(append(frame, body...))
+}
+
+func readFrame(r io.Reader) (rt.FrameType, uint64, []byte, error) {
+	var head [13]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return 0, 0, nil, err
+	}
+	body := make([]byte, binary.BigEndian.Uint32(head[:])-9)
+	_, err := io.ReadFull(r, body)
+	return rt.FrameType(head[4]), binary.BigEndian.Uint64(head[5:]), body, err
+}
+
+func (s *sandbox) ID() string      { return s.id }
+func (s *sandbox) Conn() net.Conn  { return s.host }
+func (s *sandbox) Logs() io.Reader { return s.logReader }
+func (s *sandbox) Usage(context.Context) (driver.Usage, error) {
+	return driver.Usage{CPU: time.Millisecond}, nil
+}
+func (s *sandbox) Mount(context.Context, string) error { return nil }
+func (s *sandbox) Stop(context.Context) error          { s.die(); return nil }
+
+func (s *sandbox) Wait(ctx context.Context) (driver.Exit, error) {
+	select {
+	case <-s.dead:
+		return driver.Exit{Code: 0}, nil
+	case <-ctx.Done():
+		return driver.Exit{}, ctx.Err()
+	}
+}
+
+func (s *sandbox) Destroy(ctx context.Context, _ string) error {
+	s.die()
+	for s.driver.Stuck.Load() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	s.once.Do(func() {
+		_ = s.host.Close()
+		_ = s.logReader.Close()
+		s.driver.Destroyed.Add(1)
+	})
+	return nil
+}

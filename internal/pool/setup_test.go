@@ -1,0 +1,79 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/driver"
+	"github.com/covefn/cove/internal/logs"
+	"github.com/covefn/cove/internal/pool/pooltest"
+	rt "github.com/covefn/cove/internal/runtime"
+)
+
+// version is an active version with limits that tests change.
+func version(change func(*cove.Config)) *cove.Version {
+	v := &cove.Version{
+		ID: "v1", Function: "hello", Number: 1, Package: cove.Package{SHA256: "x"},
+		Config: cove.Config{
+			Name: "hello", Runtime: "fake", Isolation: "fake", Memory: 100 * cove.MiB,
+			Timeout: cove.Duration(time.Second), InitTimeout: cove.Duration(10 * time.Second), QueueTimeout: cove.Duration(10 * time.Second),
+			Scaling: cove.Scaling{Max: 4, Idle: cove.Duration(5 * time.Minute), Queue: 10},
+		},
+	}
+	if change != nil {
+		change(&v.Config)
+	}
+	return v
+}
+
+// setup is a pool over d for versions that are all active unless said otherwise.
+func setup(t *testing.T, d *pooltest.Driver, memory cove.ByteSize) (*Pool, *logs.Book) {
+	t.Helper()
+	book := logs.NewBook()
+	p := New(Options{
+		Owner: "test", Drivers: map[string]driver.Driver{"fake": d},
+		Overhead: func(string) cove.ByteSize { return 0 },
+		Runtime:  func(string) (rt.Runtime, bool) { return rt.Runtime{Name: "fake"}, true },
+		ShimDir:  func(rt.Runtime) string { return "" },
+		Image:    func(context.Context, string) (driver.Image, error) { return driver.Image{}, nil },
+		Code:     func(string) (string, func(), error) { return "", func() {}, nil },
+		Active:   func(string) *cove.Version { return version(nil) },
+		Logs:     book, Memory: memory, StartTimeout: 30 * time.Second,
+	})
+	t.Cleanup(func() {
+		d.Stuck.Store(false)
+		if err := p.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if c, d := d.Created.Load(), d.Destroyed.Load(); c != d {
+			t.Errorf("%d sandboxes created and %d destroyed", c, d)
+		}
+		if r := p.ledger.reserved(); r != 0 {
+			t.Errorf("%s still reserved", r)
+		}
+	})
+	return p, book
+}
+
+// invoke calls v with payload and gives the lease back as a service does.
+func call(p *Pool, v *cove.Version, payload string) (cove.StartClass, string, error) {
+	lease, err := p.Acquire(context.Background(), v)
+	if err != nil {
+		return "", "", err
+	}
+	defer lease.Release()
+	segment := lease.Begin("r")
+	answer, e := lease.Invoke(time.Now().Add(v.Config.Timeout.Std()), &rt.Invoke{
+		Kind: cove.KindDirect, RequestID: "r", Marker: segment.Marker(), Payload: []byte(payload),
+	})
+	if e != nil {
+		lease.Break("failed")
+		return lease.Class(), "", e
+	}
+	return lease.Class(), string(answer.Payload), nil
+}
+
+var errBoom = errors.New("boom")
