@@ -82,23 +82,23 @@ func (d *draft) copyImage(ctx context.Context, content v1.Image, progress Progre
 	if err != nil {
 		return err
 	}
+	if len(layers) != len(config.RootFS.DiffIDs) {
+		return fmt.Errorf("it has %d layers and its configuration says %d", len(layers), len(config.RootFS.DiffIDs))
+	}
 	moved()
 	d.config.Config = config.Config
 	d.config.Created = config.Created
 	for i, layer := range layers {
 		progress.Step(fmt.Sprintf("layer %d of %d", i+1, len(layers)))
-		if err := d.copyLayer(ctx, layer, progress, moved); err != nil {
+		if err := d.copyLayer(ctx, layer, config.RootFS.DiffIDs[i], progress, moved); err != nil {
 			return fmt.Errorf("layer %d: %w", i+1, err)
 		}
 	}
 	return nil
 }
 
-func (d *draft) copyLayer(ctx context.Context, layer v1.Layer, progress Progress, moved func()) error {
-	want, err := layer.DiffID()
-	if err != nil {
-		return err
-	}
+// copyLayer takes over a layer whose content must have the digest want.
+func (d *draft) copyLayer(ctx context.Context, layer v1.Layer, want v1.Hash, progress Progress, moved func()) error {
 	digest, err := layer.Digest()
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/covefn/cove"
@@ -220,7 +220,7 @@ func (s *Store) tarball(img Image) func(context.Context) (io.ReadCloser, error) 
 		if err != nil {
 			return nil, err
 		}
-		content, err := layout.Path(filepath.Join(s.dir, img.Name)).Image(digest)
+		content, err := partial.CompressedToImage(blobs{filepath.Join(s.dir, img.Name, "blobs", digest.Algorithm), digest})
 		if err != nil {
 			return nil, cove.Errorf(cove.CodeUnavailable, "the image %s cannot be read: %w", img.Name, err)
 		}
