@@ -85,7 +85,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		f := &all[i]
 		sorted[i] = f
 		s.byName.Store(f.Name, f)
-		s.grown[f.Name] = true
+		s.noteGrowth(f)
 		if err := s.openRoute(f); err != nil {
 			o.Log.Error("the route of a function could not be opened; it can only be invoked by the API",
 				"function", f.Name, "route", f.Version.Config.Route, "error", err)
@@ -322,7 +322,7 @@ func (s *Service) Delete(ctx context.Context, name string, ifRevision int64) err
 func (s *Service) publish(old, f *cove.Function) (cove.Function, error) {
 	s.byName.Store(f.Name, f)
 	s.resort(f.Name, f)
-	s.grown[f.Name] = true
+	s.noteGrowth(f)
 	routeErr := s.openRoute(f)
 	var before *cove.Version
 	if old != nil {
@@ -333,6 +333,14 @@ func (s *Service) publish(old, f *cove.Function) (cove.Function, error) {
 		return cove.Function{}, &cove.Error{Code: cove.CodeInternal, Message: "the version is kept, but its route could not be opened", Err: routeErr}
 	}
 	return copyOf(f), nil
+}
+
+// noteGrowth has the sweeper look at f if it can have more versions than are
+// kept: their numbers count from 1.
+func (s *Service) noteGrowth(f *cove.Function) {
+	if f.Version.Number > s.KeepVersions {
+		s.grown[f.Name] = true
+	}
 }
 
 func (s *Service) tell(old, now *cove.Version) {
