@@ -338,7 +338,8 @@ func (c *Conn) Next() ([]byte, error) {
 	}
 	piece, err := c.next()
 	if errors.Is(err, io.EOF) {
-		return nil, errors.Join(c.done(nil), io.EOF)
+		_ = c.done(nil)
+		return nil, io.EOF
 	}
 	return piece, c.done(err)
 }
