@@ -1,0 +1,227 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/client"
+)
+
+// A daemon that is killed in the middle of invocations and of deploys leaves
+// sandboxes behind; the next one removes them before it is ready, and knows
+// everything that the first one confirmed.
+func TestRestartAfterKill9(t *testing.T) {
+	h := start(t, options{})
+	for round := range 3 {
+		t.Run(fmt.Sprintf("round %d", round+1), func(t *testing.T) { h.killAndRestart(t, round) })
+	}
+}
+
+func (h *harness) killAndRestart(t *testing.T, round int) {
+	for _, isolation := range isolations {
+		cfg := function("sleeper-"+isolation, "python", isolation)
+		cfg.Timeout = cove.Duration(time.Minute)
+		h.deploy(t, cfg, sleeper("python"))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	for _, isolation := range isolations {
+		wg.Go(func() { _, _ = h.try(ctx, request{Path: "/sleeper-" + isolation + "?s=50"}) })
+	}
+	for _, isolation := range isolations {
+		h.waitBusy(t, "sleeper-"+isolation, 1)
+	}
+	confirmed := h.deployUntilKilled(t, ctx, round)
+	if left := h.census(t); len(left.Processes) < 2 || len(left.Containers) != 1 {
+		t.Errorf("the daemon was killed in the middle of two invocations, and this is what it left: %v", left.all())
+	}
+	h.launch(t)
+	if left := h.census(t).all(); len(left) > 0 {
+		t.Errorf("the new daemon is ready and this is still there:\n%s", strings.Join(left, "\n"))
+	}
+	for name, number := range confirmed {
+		f, err := h.Client.Function(t.Context(), name)
+		if err != nil || f.Version.Number < number {
+			t.Errorf("version %d of %s was confirmed; now there is %d: %v", number, name, f.Version.Number, err)
+			continue
+		}
+		want := strconv.Itoa(f.Version.Number)
+		if a := h.want(t, http.StatusOK, request{Path: "/" + name}); a.Body != want {
+			t.Errorf("%s has version %s and answers %q", name, want, a.Body)
+		}
+	}
+	for _, isolation := range isolations {
+		h.want(t, http.StatusOK, request{Path: "/sleeper-" + isolation + "?s=0"})
+	}
+}
+
+// deployUntilKilled deploys as fast as it can, kills the daemon meanwhile, and
+// returns the version numbers that were confirmed. The code of version n
+// answers n.
+func (h *harness) deployUntilKilled(t *testing.T, ctx context.Context, round int) map[string]int {
+	t.Helper()
+	confirmed := map[string]int{}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 0; ; i++ {
+			name := fmt.Sprintf("fast-%d-%d", round, i%3)
+			f, err := h.upload(ctx, function(name, "python", isolations[i%2]), constant("python", confirmed[name]+1))
+			if err != nil {
+				return
+			}
+			confirmed[name] = f.Version.Number
+		}
+	}()
+	time.Sleep(500 * time.Millisecond)
+	h.kill(t)
+	<-done
+	if len(confirmed) == 0 {
+		t.Fatal("no deploy was confirmed before the kill")
+	}
+	return confirmed
+}
+
+// waitBusy returns when n requests are being served by the function's instances.
+func (h *harness) waitBusy(t *testing.T, name string, n int) {
+	t.Helper()
+	eventually(t, 60*time.Second, func() string {
+		f, err := h.Client.Function(t.Context(), name)
+		if err != nil {
+			return err.Error()
+		}
+		if f.Instances.Busy < n {
+			return fmt.Sprintf("%s has %d busy instances", name, f.Instances.Busy)
+		}
+		return ""
+	})
+}
+
+// SIGTERM lets requests that run finish, refuses new ones, and ends those that
+// would take longer than the drain timeout with 503.
+func TestSIGTERMDrains(t *testing.T) {
+	h := start(t, options{Args: []string{"--drain-timeout", "4s"}})
+	for _, isolation := range isolations {
+		cfg := function("sleeper-"+isolation, "python", isolation)
+		cfg.Timeout = cove.Duration(time.Minute)
+		h.deploy(t, cfg, sleeper("python"))
+	}
+	type result struct {
+		answer answer
+		err    error
+	}
+	results := map[string]chan result{}
+	send := func(path string) {
+		c := make(chan result, 1)
+		results[path] = c
+		go func() {
+			a, err := h.try(t.Context(), request{Path: path})
+			c <- result{a, err}
+		}()
+	}
+	for _, isolation := range isolations {
+		send("/sleeper-" + isolation + "?s=2")
+		send("/sleeper-" + isolation + "?s=50")
+	}
+	for _, isolation := range isolations {
+		h.waitBusy(t, "sleeper-"+isolation, 2)
+	}
+	began := time.Now()
+	h.stop(t)
+	t.Logf("the daemon ended %s after SIGTERM", time.Since(began).Round(time.Millisecond))
+	for path, c := range results {
+		r := <-c
+		switch {
+		case r.err != nil:
+			t.Errorf("%s: %v", path, r.err)
+		case strings.HasSuffix(path, "?s=2"):
+			if r.answer.Status != http.StatusOK || r.answer.Body != "slept" {
+				t.Errorf("%s, which ends before the drain timeout, was answered %d: %.300s", path, r.answer.Status, r.answer.Body)
+			}
+		default:
+			if p := r.answer.problem(t); r.answer.Status != http.StatusServiceUnavailable || p.Code != cove.CodeShuttingDown {
+				t.Errorf("%s, which takes longer, was answered %d: %.300s", path, r.answer.Status, r.answer.Body)
+			}
+		}
+	}
+	if a, err := h.try(t.Context(), request{Path: "/sleeper-docker?s=0"}); err == nil {
+		t.Errorf("a request after the end was answered %d", a.Status)
+	}
+}
+
+// A data directory has one daemon at a time.
+func TestLockPerDataDirectory(t *testing.T) {
+	h := start(t, options{})
+	h.deploy(t, function("hello", "python", "gvisor"), echo("python", "hello"))
+	ctx, cancel := context.WithTimeout(t.Context(), readyTime)
+	defer cancel()
+	second := exec.CommandContext(ctx, h.binary, h.serveArgs()...)
+	second.Env = append(h.environment(), "HOME="+t.TempDir())
+	out, err := second.CombinedOutput()
+	if err == nil || ctx.Err() != nil {
+		t.Fatalf("a second daemon on the same data directory ended with %v:\n%s", err, out)
+	}
+	if !strings.Contains(string(out), h.Data) || !strings.Contains(string(out), strconv.Itoa(h.pid())) {
+		t.Errorf("the message names neither the data directory nor the process that has it:\n%s", out)
+	}
+	a := h.want(t, http.StatusOK, request{Method: http.MethodPost, Path: "/hello", Body: "still here"})
+	if a.Body != "still here" {
+		t.Errorf("the first daemon now answers %q", a.Body)
+	}
+}
+
+// The first start makes an admin token: on disk, readable by its owner alone,
+// never in the log, and it is the same after a restart.
+func TestFirstStartMakesAdminToken(t *testing.T) {
+	h := start(t, options{})
+	file := filepath.Join(h.Data, "admin.token")
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("the token's file has mode %v", info.Mode())
+	}
+	for name, mode := range map[string]os.FileMode{"": 0o700, "secret.key": 0o600, "cove.db": 0o600} {
+		info, err := os.Stat(filepath.Join(h.Data, name))
+		if err != nil {
+			t.Error(err)
+		} else if info.Mode().Perm()&^mode != 0 {
+			t.Errorf("%s has mode %v", filepath.Join(h.Data, name), info.Mode().Perm())
+		}
+	}
+	if n := strings.Count(h.log.String(), file); n != 1 {
+		t.Errorf("the log names the token's file %d times, not once", n)
+	}
+	if strings.Contains(h.log.String(), h.Token) {
+		t.Error("the log holds the token")
+	}
+	first := h.Token
+	h.stop(t)
+	h.launch(t)
+	if h.Token != first {
+		t.Error("a restart changed the token")
+	}
+	if _, err := h.Client.Functions(t.Context(), client.Query{}); err != nil {
+		t.Errorf("the token does not work after a restart: %v", err)
+	}
+	other, err := client.New(h.API, "not-"+first, client.WithHTTPClient(h.HTTP))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Functions(t.Context(), client.Query{}); cove.CodeOf(err) != cove.CodeUnauthenticated {
+		t.Errorf("another token gave %v", err)
+	}
+}
