@@ -36,7 +36,7 @@ func (d *Driver) Create(ctx context.Context, spec driver.Spec) (driver.Sandbox, 
 	if len(spec.Command) == 0 {
 		return nil, cove.Invalid("command", "a sandbox needs a command that starts its shim")
 	}
-	if err := d.hanging(); err != nil {
+	if err := d.refuse(); err != nil {
 		return nil, err
 	}
 	s := newSandbox(d, spec)

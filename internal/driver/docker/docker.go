@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,6 +57,9 @@ type Driver struct {
 	cgroups *host.Cgroups
 	loads   singleflight.Group
 
+	// unusable is set when this driver can never work here, and says why.
+	unusable *cove.Error
+
 	// ctx ends with Close. Requests to Docker use it and not the caller's: one
 	// that is given up half-way may or may not have had its effect.
 	ctx        context.Context
@@ -78,24 +82,30 @@ type Driver struct {
 type request struct{ sent time.Time }
 
 // New makes the driver. It does not talk to Docker: a daemon that is away now
-// may be there later.
+// may be there later. Settings that cannot work are told by Probe and
+// Create, so that other isolations go on.
 func New(o Options) (*Driver, error) {
 	dir, err := filepath.Abs(filepath.Join(o.RunDir, Isolation))
 	if err != nil {
 		return nil, err
 	}
+	var unusable *cove.Error
 	groups, err := host.FindCgroups()
 	if err != nil {
-		return nil, cove.Errorf(cove.CodeUnavailable, "Docker's sandboxes need control groups: %w", err)
+		unusable = cove.Errorf(cove.CodeUnavailable, "Docker's sandboxes need control groups: %w", err)
 	}
 	address := cmp.Or(o.Host, os.Getenv("DOCKER_HOST"), client.DefaultDockerHost)
+	if !strings.HasPrefix(address, "unix://") {
+		unusable = cove.Errorf(cove.CodeUnavailable, "Docker at %s is not on this machine for sure: Cove shares directories with its sandboxes and needs a unix socket, such as %s", address, client.DefaultDockerHost)
+		address = client.DefaultDockerHost
+	}
 	api, err := client.New(client.WithHost(address))
 	if err != nil {
 		return nil, cove.Errorf(cove.CodeInvalid, "the address of Docker, %q, cannot be used: %w", address, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Driver{
-		dir: dir, network: o.Network, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), api: api, cgroups: groups,
+		dir: dir, network: o.Network, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), api: api, cgroups: groups, unusable: unusable,
 		ctx: ctx, cancel: cancel,
 		images: map[string][]string{}, owners: map[string]bool{}, pending: map[*request]struct{}{},
 	}, nil
@@ -142,8 +152,12 @@ func (d *Driver) track() (done func()) {
 	}
 }
 
-// hanging is an error when Docker leaves requests unanswered.
-func (d *Driver) hanging() error {
+// refuse is an error when there is no use in beginning: the settings cannot
+// work, or Docker leaves requests unanswered.
+func (d *Driver) refuse() error {
+	if d.unusable != nil {
+		return d.unusable
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for r := range d.pending {

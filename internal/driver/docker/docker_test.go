@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,6 +28,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/moby/moby/client"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
 	"go.uber.org/goleak"
 
 	"github.com/covefn/cove"
@@ -473,6 +477,9 @@ func TestSandboxWithEgress(t *testing.T) {
 	if got := s.do("read /etc/resolv.conf"); !strings.Contains(got, "nameserver") {
 		t.Errorf("its resolv.conf is %s", got)
 	}
+	if got := s.do("dial " + world(t)); got != "connected" {
+		t.Errorf("calling the world answered %s", got)
+	}
 	l, err := net.Listen("tcp4", "0.0.0.0:0")
 	must(t, err)
 	defer func() { _ = l.Close() }()
@@ -490,6 +497,71 @@ func TestSandboxWithEgress(t *testing.T) {
 	f.nothingRemains(t)
 }
 
+// world is a network namespace behind this host, and the address of a listener
+// in it. It knows no way back but to the host.
+func world(t *testing.T) string {
+	t.Helper()
+	subnet := 4 * rand.IntN(64)
+	here, there := fmt.Sprintf("198.51.100.%d/30", subnet+1), fmt.Sprintf("198.51.100.%d", subnet+2)
+	ready, done := make(chan error), make(chan struct{})
+	var wg sync.WaitGroup
+	t.Cleanup(func() { close(done); wg.Wait() })
+	wg.Go(func() {
+		// The thread is never unlocked and so ends here, and with it the namespace.
+		runtime.LockOSThread()
+		ready <- makeWorld(fmt.Sprintf("ctw%d", subnet), here, there+"/30")
+		<-done
+	})
+	must(t, <-ready)
+	return there + ":80"
+}
+
+func makeWorld(name, here, there string) error {
+	host, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = host.Close() }()
+	if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp4", "0.0.0.0:80")
+	if err != nil {
+		return err
+	}
+	// The kernel takes calls without anybody accepting them. It is closed by
+	// the collector, with the namespace.
+	runtime.KeepAlive(l)
+	veth := netlink.NewVeth(netlink.LinkAttrs{Name: "eth0"})
+	veth.PeerName, veth.PeerNamespace = name, netlink.NsFd(host.Fd())
+	if err := errors.Join(netlink.LinkAdd(veth), up(nil, "eth0", there)); err != nil {
+		return err
+	}
+	return up(host, name, here)
+}
+
+// up gives a link its address and sets it up, in another namespace if one is
+// given.
+func up(ns *os.File, name, address string) error {
+	h, err := netlink.NewHandle()
+	if ns != nil {
+		h, err = netlink.NewHandleAt(netns.NsHandle(ns.Fd()))
+	}
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	l, err := h.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	a, err := netlink.ParseAddr(address)
+	if err != nil {
+		return err
+	}
+	return errors.Join(h.AddrAdd(l, a), h.LinkSetUp(l))
+}
+
 // startDockerd starts a daemon of the test's own.
 func startDockerd(t *testing.T) (address string, process *os.Process) {
 	t.Helper()
@@ -501,7 +573,9 @@ func startDockerd(t *testing.T) (address string, process *os.Process) {
 	cmd := exec.Command("dockerd", "--host", address, "--data-root", dir+"/data", "--exec-root", dir+"/exec", "--pidfile", dir+"/pid",
 		"--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// Its own network: a daemon without a bridge removes docker0 at its start,
+	// whosever that is.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Cloneflags: syscall.CLONE_NEWNET}
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start dockerd: %v (apt-get install docker.io)", err)
 	}
@@ -567,6 +641,13 @@ func TestDockerThatHangsHoldsNothingUp(t *testing.T) {
 		t.Errorf("giving up took %s", took)
 	}
 
+	if report := f.Probe(t.Context()); report.Available || !strings.Contains(report.Reason, "does not answer") {
+		t.Errorf("the report is %+v", report)
+	}
+	if found, err := f.Recover(t.Context(), f.owner); err != nil || len(found) != 3 {
+		t.Errorf("it recovered %v, %v; want what is on the host of three sandboxes", found, err)
+	}
+
 	must(t, dockerd.Signal(syscall.SIGCONT))
 	destroy(t, s)
 	destroy(t, paused)
@@ -585,4 +666,24 @@ func TestProbeTellsOfTheDaemon(t *testing.T) {
 	}
 	t.Logf("%+v", report)
 	must(t, host.CloseNetworks(t.Context(), f.owner))
+}
+
+func TestSettingsThatCannotWorkAreToldByTheProbe(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "tcp://192.0.2.1:2375")
+	if report := f.Probe(t.Context()); report.Available || !strings.Contains(report.Reason, "tcp://192.0.2.1:2375") {
+		t.Errorf("the report is %+v", report)
+	}
+	if _, err := f.Create(t.Context(), f.spec("one")); cove.CodeOf(err) != cove.CodeUnavailable {
+		t.Errorf("creating gave %v", err)
+	}
+}
+
+func TestDockerThatLeavesRequestsUnansweredIsNotAskedForMore(t *testing.T) {
+	t.Parallel()
+	f := setup(t, "unix:///nowhere")
+	f.pending[&request{sent: time.Now().Add(-hangTime - time.Second)}] = struct{}{}
+	if _, err := f.Create(t.Context(), f.spec("one")); cove.CodeOf(err) != cove.CodeUnavailable || !strings.Contains(err.Error(), "has not answered for 21s") {
+		t.Errorf("creating gave %v", err)
+	}
 }

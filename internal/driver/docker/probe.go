@@ -30,6 +30,10 @@ func (d *Driver) Probe(ctx context.Context) driver.Report {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	report := driver.Report{Isolation: Isolation, Overhead: overhead}
+	if d.unusable != nil {
+		report.Reason, report.Fix = d.unusable.Message, "unset DOCKER_HOST"
+		return report
+	}
 	version, err := d.api.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
 		report.Reason, report.Fix = d.whyAway(err)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/moby/moby/client"
 
@@ -16,10 +17,14 @@ import (
 	"github.com/covefn/cove/internal/driver/host"
 )
 
+// recoverTime bounds the question to Docker what it has of an earlier daemon.
+const recoverTime = 10 * time.Second
+
 // Recover lists what an earlier daemon left behind under owner: containers, by
 // their labels, and what is left on the host, by the boxes. Where no Docker
 // daemon answers there may still be the latter, and that is no error: a host
-// that has never had Docker has nothing to recover.
+// that has never had Docker has nothing to recover, and one whose Docker hangs
+// must not keep Cove from starting.
 func (d *Driver) Recover(ctx context.Context, owner string) ([]driver.Sandbox, error) {
 	found := map[string]*sandbox{}
 	get := func(id string) *sandbox {
@@ -29,7 +34,12 @@ func (d *Driver) Recover(ctx context.Context, owner string) ([]driver.Sandbox, e
 		}
 		return found[id]
 	}
-	containers, err := d.api.ContainerList(ctx, client.ContainerListOptions{
+	if d.unusable != nil {
+		return nil, nil
+	}
+	listCtx, cancel := context.WithTimeout(ctx, recoverTime)
+	defer cancel()
+	containers, err := d.api.ContainerList(listCtx, client.ContainerListOptions{
 		All: true, Filters: client.Filters{}.Add("label", labelOwner+"="+owner),
 	})
 	switch {
@@ -37,8 +47,12 @@ func (d *Driver) Recover(ctx context.Context, owner string) ([]driver.Sandbox, e
 		for _, c := range containers.Items {
 			get(c.Labels[labelID])
 		}
+	case context.Cause(ctx) != nil:
+		return nil, fmt.Errorf("list the containers of an earlier Cove: %w", context.Cause(ctx))
+	case listCtx.Err() != nil:
+		d.log.Warn("Docker does not answer; of an earlier Cove only what is on the host is cleaned up", "docker", d.api.DaemonHost())
 	case client.IsErrConnectionFailed(err) && !errors.Is(err, os.ErrPermission):
-		d.log.Debug("no Docker daemon to recover sandboxes from", "host", d.api.DaemonHost(), "error", err)
+		d.log.Debug("no Docker daemon to recover sandboxes from", "docker", d.api.DaemonHost(), "error", err)
 	default:
 		return nil, d.explain("list the containers of an earlier Cove", err)
 	}
