@@ -234,7 +234,7 @@ func (a *App) openFunctions(ctx context.Context) error {
 	a.invoker = invoke.New(invoke.Options{Pool: a.pool, Log: a.log})
 	routes := route.NewTable[*cove.Version]()
 	a.deploy, err = deploy.New(ctx, deploy.Options{
-		Store: store, Code: packages, Routes: routes, Runtimes: a.runtimes, Isolations: a.isolations.probe,
+		Store: store, Code: packages, Routes: routes, Runtimes: a.runtimes, Isolations: a.isolations.recent,
 		Isolation: a.cfg.Isolation, Limits: deploy.Limits{Env: a.cfg.EnvLimit, Memory: a.memory()},
 		KeepVersions: a.cfg.KeepVersions, Log: a.log,
 	})
@@ -257,7 +257,7 @@ func (a *App) memory() cove.ByteSize {
 	if a.cfg.Memory > 0 {
 		return a.cfg.Memory
 	}
-	return cove.ByteSize(hostMemory() / 10 * 8)
+	return cove.ByteSize(hostMemory()/10*8) / cove.MiB * cove.MiB
 }
 
 func (a *App) openGateway(routes *route.Table[*cove.Version]) error {

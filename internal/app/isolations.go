@@ -3,15 +3,18 @@ package app
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/internal/config"
 	"github.com/covefn/cove/internal/driver"
 	"github.com/covefn/cove/internal/driver/docker"
+	"github.com/covefn/cove/internal/driver/host"
 	"github.com/covefn/cove/internal/driver/oci"
 )
 
@@ -21,21 +24,41 @@ type isolations struct {
 	order   []string
 
 	mu      sync.Mutex
-	reports map[string]driver.Report
+	reports []driver.Report
+	probed  time.Time
 }
+
+// probeAge is how old what a probe found may be for a deploy to rely on it.
+const probeAge = 10 * time.Second
 
 // newDrivers makes a driver of each isolation, whether or not this host can run
 // it: a probe says why not.
 func newDrivers(cfg config.Config, log *slog.Logger) ([]driver.Driver, error) {
-	run := filepath.Join(cfg.Data, "run")
-	if err := os.MkdirAll(run, 0o700); err != nil {
+	run := func(isolation string) string { return filepath.Join(cfg.Data, "run", isolation) }
+	network := host.NetworkConfig{}
+	if cfg.EgressRange != "" {
+		network.Range = netip.MustParsePrefix(cfg.EgressRange) // The configuration was checked.
+	}
+	var drivers []driver.Driver
+	for _, name := range []string{"gvisor", "runc"} {
+		binaryName, set := "runsc", cfg.Runsc
+		if name == "runc" {
+			binaryName, set = "runc", cfg.Runc
+		}
+		d, err := oci.New(oci.Options{
+			Isolation: name, Binary: binary(binaryName, set), StateDir: filepath.Join(cfg.Data, "oci", name),
+			RunDir: run(name), Network: network, Log: log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		drivers = append(drivers, d)
+	}
+	d, err := docker.New(docker.Options{Host: cfg.DockerHost, RunDir: run("docker"), Network: network, Log: log})
+	if err != nil {
 		return nil, err
 	}
-	return []driver.Driver{
-		oci.New(oci.Options{Isolation: "gvisor", Binary: binary("runsc", cfg.Runsc), StateDir: filepath.Join(cfg.Data, "runsc"), RunDir: run, EgressRange: cfg.EgressRange, Log: log}),
-		docker.New(docker.Options{Host: cfg.DockerHost, RunDir: run, EgressRange: cfg.EgressRange, Log: log}),
-		oci.New(oci.Options{Isolation: "runc", Binary: binary("runc", cfg.Runc), StateDir: filepath.Join(cfg.Data, "runc"), RunDir: run, EgressRange: cfg.EgressRange, Log: log}),
-	}, nil
+	return append(drivers, d), nil
 }
 
 // binary finds an OCI runtime: the one that is set, the one beside this program,
@@ -57,7 +80,7 @@ func binary(name, set string) string {
 }
 
 func newIsolations(drivers []driver.Driver) *isolations {
-	i := &isolations{drivers: map[string]driver.Driver{}, reports: map[string]driver.Report{}}
+	i := &isolations{drivers: map[string]driver.Driver{}}
 	for _, d := range drivers {
 		i.drivers[d.Isolation()] = d
 		i.order = append(i.order, d.Isolation())
@@ -75,17 +98,31 @@ func (i *isolations) probe(ctx context.Context) []driver.Report {
 	wg.Wait()
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for _, r := range reports {
-		i.reports[r.Isolation] = r
-	}
+	i.reports, i.probed = reports, time.Now()
 	return reports
+}
+
+// recent is what a probe found, of now or of a short while ago.
+func (i *isolations) recent(ctx context.Context) []driver.Report {
+	i.mu.Lock()
+	reports, fresh := i.reports, time.Since(i.probed) < probeAge
+	i.mu.Unlock()
+	if fresh {
+		return reports
+	}
+	return i.probe(ctx)
 }
 
 // overhead is what a sandbox of an isolation costs beside its function.
 func (i *isolations) overhead(name string) cove.ByteSize {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.reports[name].Overhead
+	for _, r := range i.reports {
+		if r.Isolation == name {
+			return r.Overhead
+		}
+	}
+	return 0
 }
 
 func (i *isolations) close() error {

@@ -41,7 +41,8 @@ type Config struct {
 	Isolation string
 	// Memory is what all sandboxes together may reserve; 0 is 80 % of the host's.
 	Memory cove.ByteSize
-	// EgressRange is where the addresses of sandboxes with egress come from.
+	// EgressRange is where the addresses of sandboxes with egress come from; ""
+	// takes a network that no route of the host overlaps.
 	EgressRange string
 	// TrustedProxies are networks whose X-Forwarded-* headers are believed.
 	TrustedProxies []string
@@ -81,7 +82,7 @@ func bind(f *pflag.FlagSet, c *Config) {
 	f.StringVar(&c.DockerHost, "docker-host", "", "Docker Engine's `address` (default: DOCKER_HOST, then unix:///var/run/docker.sock)")
 	f.StringVar(&c.Isolation, "isolation", "gvisor", "`isolation` of functions that name none")
 	f.TextVar(&c.Memory, "memory", cove.ByteSize(0), "`size` of memory that all sandboxes may reserve (0: 80 % of the host's)")
-	f.StringVar(&c.EgressRange, "egress-range", "100.96.0.0/16", "`network` from which sandboxes with egress get addresses")
+	f.StringVar(&c.EgressRange, "egress-range", "", "IPv4 `network` from which sandboxes with egress get addresses (default: one that no route of the host overlaps)")
 	f.StringSliceVar(&c.TrustedProxies, "trusted-proxies", nil, "`networks` of proxies whose X-Forwarded-* headers are believed")
 	f.TextVar(&c.EnvLimit, "env-limit", 4*cove.KiB, "`size` of one function's environment variables in all")
 	f.IntVar(&c.KeepVersions, "keep-versions", 50, "`number` of versions kept of each function")
@@ -248,7 +249,7 @@ func (c *Config) check() error {
 			return fmt.Errorf("%s: %s is outside of 100ms to 1h", name, d)
 		}
 	}
-	if p, err := netip.ParsePrefix(c.EgressRange); err != nil || !p.Addr().Is4() || p.Bits() > 28 {
+	if p, err := netip.ParsePrefix(c.EgressRange); c.EgressRange != "" && (err != nil || !p.Addr().Is4() || p.Bits() > 28) {
 		return fmt.Errorf("egress_range: %q is no IPv4 network of at least 16 addresses, such as 100.96.0.0/16", c.EgressRange)
 	}
 	for _, s := range c.TrustedProxies {
