@@ -271,6 +271,9 @@ func (l *logs) Read(p []byte) (int, error) {
 	if err != nil {
 		l.once.Do(func() { close(l.eof) })
 	}
+	if errors.Is(err, net.ErrClosed) {
+		err = io.EOF
+	}
 	return n, err
 }
 
