@@ -51,7 +51,7 @@ func errorHeaders(e *cove.Error) http.Header {
 func (a *API) fail(ctx context.Context, err error) *problem {
 	e := cove.AsError(err)
 	id := requestID(ctx)
-	if e.Code.Fault() == cove.FaultPlatform && ctx.Err() == nil {
+	if e.Code == cove.CodeInternal && ctx.Err() == nil {
 		a.Log.LogAttrs(ctx, slog.LevelError, "control API request failed",
 			slog.String("request_id", id), slog.String("code", string(e.Code)), slog.Any("error", err))
 	}

@@ -160,7 +160,7 @@ func descriptions() map[string]map[string]string {
 	config := map[string]string{
 		"name":          "Unique: 1 to 63 of a-z, 0-9 and '-', beginning with a letter, not ending with '-'",
 		"description":   "For people",
-		"runtime":       "A language environment: python3.13, node24; python or node for the newest",
+		"runtime":       "A language environment: python3.13, node26; python or node for the newest",
 		"handler":       "file.function; the runtime has a default",
 		"route":         "A path pattern of Go's net/http: /hello/{name}, /files/{path...}; absent for none",
 		"methods":       "HTTP methods of the route; absent for all",

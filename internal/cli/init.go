@@ -27,7 +27,7 @@ func (a *app) initCommand() *cobra.Command {
 		Long: `Makes the folder DIR with a function that works: cove.yaml, the handler, a test
 event and a README. It never writes over a file.
 
-Runtimes: python, node. A version may be named: python3.13, node24.`,
+Runtimes: python, node. A version may be named: python3.13, node26.`,
 		Example: `  cove init --runtime python hello
   cove init --runtime node --name greeter functions/greeter`,
 		Args: cobra.ExactArgs(1),

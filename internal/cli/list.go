@@ -20,7 +20,7 @@ func (a *app) lsCommand() *cobra.Command {
 		Aliases: []string{"list"},
 		Short:   "List functions",
 		Example: `  cove ls
-  cove ls --runtime node24
+  cove ls --runtime node26
   cove ls --search invoice -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
