@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 )
 
-//go:embed shim/python/shim.py shim/node/shim.cjs
+//go:embed shim/python/*.py shim/node/*.cjs
 var shimFiles embed.FS
 
 // ShimDir is the host's directory with r's shim under dir, to be mounted at
