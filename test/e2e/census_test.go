@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -62,17 +64,23 @@ func (h *harness) census(t testing.TB) census {
 		Processes: h.processes(t), Cgroups: h.cgroups(t), Mounts: h.mounts(t),
 		Containers: h.containers(t), Links: h.links(t),
 	}
-	for _, name := range []string{"run", "runsc", "runc"} {
-		entries, err := os.ReadDir(filepath.Join(h.Data, name))
+	for _, name := range []string{"run", "oci"} {
+		err := filepath.WalkDir(filepath.Join(h.Data, name), func(path string, _ fs.DirEntry, err error) error {
+			if err == nil && sandboxName.MatchString(filepath.Base(path)) {
+				c.Directories = append(c.Directories, path)
+				return fs.SkipDir
+			}
+			return nil // What goes meanwhile is not left over.
+		})
 		if err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
-		}
-		for _, e := range entries {
-			c.Directories = append(c.Directories, filepath.Join(h.Data, name, e.Name()))
 		}
 	}
 	return c
 }
+
+// sandboxName matches the names that a sandbox's directories and files have.
+var sandboxName = regexp.MustCompile(`-[0-9a-f]{12}(\W|$)`)
 
 // processes are those that name the data directory in their command line, or
 // that are in one of the owner's control groups.
