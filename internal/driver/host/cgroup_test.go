@@ -327,6 +327,34 @@ func TestCgroupsAdopt(t *testing.T) {
 	}
 }
 
+// Where version 1 has an empty version 2 tree beside it, runc makes groups in
+// that tree too, and removes only its own.
+func TestCgroupRemoveAlsoFromTheEmptyUnifiedTree(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	set, err := FindCgroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set.Version() == 2 || set.mounts[""] == "" {
+		return // Nothing of that kind is here.
+	}
+	c, err := set.New("hosttest", fmt.Sprintf("u%x", time.Now().UnixNano()), driver.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := filepath.Join(set.mounts[""], c.path)
+	if err := os.MkdirAll(filepath.Join(left, "container"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is left", left)
+	}
+}
+
 func TestCgroupsOf(t *testing.T) {
 	t.Parallel()
 	v1 := func(controllers ...string) []mountEntry {

@@ -24,7 +24,8 @@ const groupRoot = "cove"
 type Cgroups struct {
 	version int
 	// mounts are the hierarchies' mount points by controller (version 1: every
-	// controller and named hierarchy; version 2: the one tree under "").
+	// controller and named hierarchy; the tree of version 2 is under "", also
+	// where it is an empty one beside version 1).
 	mounts map[string]string
 	// mkdir makes one group. It is os.Mkdir but in tests, where a directory of
 	// plain files plays the kernel's part.
@@ -70,6 +71,10 @@ func cgroupsOf(entries []mountEntry) (*Cgroups, error) {
 	}
 	switch {
 	case len(missing) == 0:
+		if unified != "" {
+			// Cove makes nothing there, but runc does, and leaves its parents.
+			v1[""] = unified
+		}
 		return &Cgroups{version: 1, mounts: v1, mkdir: os.Mkdir}, nil
 	case unified != "" && v1["memory"] == "":
 		return CgroupsV2(unified), nil
