@@ -123,11 +123,8 @@ func (s *sandbox) build(ctx context.Context) error {
 
 // prepare makes what the container needs of the host.
 func (s *sandbox) prepare(ctx context.Context, systemd bool) (blueprint, error) {
-	plan := blueprint{spec: s.spec, systemd: systemd}
+	plan := blueprint{spec: s.spec, systemd: systemd, hosts: s.d.hosts()}
 	var err error
-	if plan.hosts, err = s.d.hostsFile(); err != nil {
-		return plan, fmt.Errorf("write /etc/hosts of sandboxes: %w", err)
-	}
 	if s.box, err = host.NewBox(s.d.boxDir(s.spec.Owner, s.spec.ID)); err != nil {
 		return plan, err
 	}
@@ -153,7 +150,7 @@ func (s *sandbox) prepareNetwork(ctx context.Context) error {
 	s.d.owners[s.spec.Owner] = true
 	s.d.mu.Unlock()
 	dir := s.d.netDir(s.spec.Owner, s.spec.ID)
-	if err := os.MkdirAll(dir, 0o711); err != nil {
+	if err := os.Mkdir(dir, 0o711); err != nil {
 		return fmt.Errorf("make a directory for the network: %w", err)
 	}
 	var err error

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,16 +100,23 @@ func New(o Options) (*Driver, error) {
 		unusable = cove.Errorf(cove.CodeUnavailable, "Docker at %s is not on this machine for sure: Cove shares directories with its sandboxes and needs a unix socket, such as %s", address, client.DefaultDockerHost)
 		address = client.DefaultDockerHost
 	}
-	api, err := client.New(client.WithHost(address))
+	// One connection for each request: none of those kept open is found dead
+	// after a restart of Docker, and what one costs is nothing beside a container.
+	plain := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	api, err := client.New(client.WithHTTPClient(plain), client.WithHost(address), client.WithScheme("http"))
 	if err != nil {
 		return nil, cove.Errorf(cove.CodeInvalid, "the address of Docker, %q, cannot be used: %w", address, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Driver{
+	d := &Driver{
 		dir: dir, network: o.Network, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), api: api, cgroups: groups, unusable: unusable,
 		ctx: ctx, cancel: cancel,
 		images: map[string][]string{}, owners: map[string]bool{}, pending: map[*request]struct{}{},
-	}, nil
+	}
+	if err := d.makeDirs(); err != nil {
+		d.unusable = cove.Errorf(cove.CodeUnavailable, "Docker's sandboxes need a directory at %s: %w", dir, err)
+	}
+	return d, nil
 }
 
 // Isolation is "docker".
@@ -126,6 +134,11 @@ func (d *Driver) Close() error {
 	defer d.mu.Unlock()
 	for owner := range d.owners {
 		errs = append(errs, host.CloseNetworks(ctx, owner))
+	}
+	// They stay where another daemon still has sandboxes in them.
+	if os.Remove(filepath.Join(d.dir, "net")) == nil && os.Remove(d.boxes()) == nil {
+		_ = os.Remove(filepath.Join(d.dir, "hosts"))
+		_ = os.Remove(d.dir)
 	}
 	return errors.Join(errs...)
 }
@@ -204,29 +217,31 @@ func (d *Driver) usesSystemd() (bool, error) {
 
 // Where the files of one sandbox are. The box is made first and removed last,
 // so that whatever a sandbox has left is found by its box.
-func (d *Driver) boxes(owner string) string      { return filepath.Join(d.dir, owner, "box") }
-func (d *Driver) boxDir(owner, id string) string { return filepath.Join(d.boxes(owner), id) }
-func (d *Driver) netDir(owner, id string) string { return filepath.Join(d.dir, owner, "net", id) }
+func (d *Driver) boxes() string                  { return filepath.Join(d.dir, "box") }
+func (d *Driver) boxDir(owner, id string) string { return filepath.Join(d.boxes(), owner+"."+id) }
+func (d *Driver) netDir(owner, id string) string { return filepath.Join(d.dir, "net", owner+"."+id) }
 
-// hostsFile is a file for /etc/hosts, the same for every sandbox.
-func (d *Driver) hostsFile() (string, error) {
-	path := filepath.Join(d.dir, "hosts")
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
-	}
-	if err := os.MkdirAll(d.dir, 0o711); err != nil {
-		return "", err
+// hosts is the file for /etc/hosts, the same for every sandbox.
+func (d *Driver) hosts() string { return filepath.Join(d.dir, "hosts") }
+
+// makeDirs makes what all sandboxes have in common. These directories stay as
+// sandboxes come and go, so that nothing has to be ready for their vanishing.
+func (d *Driver) makeDirs() error {
+	for _, dir := range []string{d.boxes(), filepath.Join(d.dir, "net")} {
+		if err := os.MkdirAll(dir, 0o711); err != nil {
+			return err
+		}
 	}
 	temporary, err := os.CreateTemp(d.dir, "hosts-*")
 	if err != nil {
-		return "", err
+		return err
 	}
 	_, err = fmt.Fprintf(temporary, "127.0.0.1\tlocalhost %s\n", hostname)
 	err = errors.Join(err, temporary.Chmod(0o644), temporary.Close())
 	if err == nil {
-		err = os.Rename(temporary.Name(), path)
+		err = os.Rename(temporary.Name(), d.hosts())
 	}
-	return path, err
+	return err
 }
 
 var _ driver.Driver = (*Driver)(nil)

@@ -198,7 +198,7 @@ func (f *fixture) remains(t testing.TB) []string {
 		found = append(found, "cgroup "+g.Parent())
 	}
 	for _, pattern := range []string{"box/*", "net/*"} {
-		files, err := filepath.Glob(filepath.Join(f.dir, f.owner, pattern))
+		files, err := filepath.Glob(filepath.Join(f.dir, pattern))
 		must(t, err)
 		found = append(found, files...)
 	}
@@ -224,18 +224,18 @@ func TestSandboxIsWalledIn(t *testing.T) {
 	t.Parallel()
 	f := setupShared(t)
 	s := f.create(t, f.spec("walls"))
-	for line, want := range map[string]string{
-		"id":                    "1 65532 65532 cove",
-		"env":                   "LANG=C.UTF-8 HOME=/",
-		"interfaces":            "lo",
-		"read /etc/hosts":       `"127.0.0.1\tlocalhost cove\n"`,
-		"write /file 1":         "error: open /file: read-only file system",
-		"write /cove/file 1":    "error: open /cove/file: read-only file system",
-		"write /tmp/ok 100000":  "ok",
-		"write /tmp/no 9000000": "error: write /tmp/no: no space left on device",
+	for _, c := range []struct{ line, want string }{
+		{"id", "1 65532 65532 cove"},
+		{"env", "LANG=C.UTF-8 HOME=/"},
+		{"interfaces", "lo"},
+		{"read /etc/hosts", `"127.0.0.1\tlocalhost cove\n"`},
+		{"write /file 1", "error: open /file: read-only file system"},
+		{"write /cove/file 1", "error: open /cove/file: read-only file system"},
+		{"write /tmp/ok 100000", "ok"},
+		{"write /tmp/no 9000000", "error: write /tmp/no: no space left on device"},
 	} {
-		if got := s.do(line); got != want {
-			t.Errorf("%s answered %q, want %q", line, got, want)
+		if got := s.do(c.line); got != c.want {
+			t.Errorf("%s answered %q, want %q", c.line, got, c.want)
 		}
 	}
 	status := s.do("read /proc/self/status")

@@ -56,12 +56,14 @@ func (d *Driver) Recover(ctx context.Context, owner string) ([]driver.Sandbox, e
 	default:
 		return nil, d.explain("list the containers of an earlier Cove", err)
 	}
-	boxes, err := host.RecoverBoxes(d.boxes(owner))
+	boxes, err := host.RecoverBoxes(d.boxes())
 	if err != nil {
 		return nil, fmt.Errorf("find what an earlier Cove left: %w", err)
 	}
 	for _, b := range boxes {
-		get(filepath.Base(b.Dir())).box = b
+		if id, ok := strings.CutPrefix(filepath.Base(b.Dir()), owner+"."); ok {
+			get(id).box = b
+		}
 	}
 	groups, err := d.cgroups.Recover(owner)
 	if err != nil {
