@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -195,6 +196,21 @@ exports.handler = async (event) => {
 			s.conn = runtime.NewConn(s.proc.Conn, runtime.Options{})
 			if _, err := s.invoke(cove.KindDirect, "", ""); !errors.Is(err, runtime.ErrNotAccepted) {
 				t.Errorf("error of a call to the dead: %v", err)
+			}
+		}},
+		{"a call that a dying process had not read ends in a reset", source{
+			"import os, time\ndef handler(event, context):\n    print('begun')\n    time.sleep(0.3)\n    os._exit(0)\n",
+			"exports.handler = () => { console.log('begun'); const end = Date.now() + 300; while (Date.now() < end); process.reallyExit(0); };\n",
+		}, func(t *testing.T, s *session) {
+			s.mustLoad(t)
+			write(t, s.proc.Conn, rawInvoke(1, "1"))
+			if text, ok := s.logs.until("begun", patience); !ok {
+				t.Fatalf("log %q", text)
+			}
+			write(t, s.proc.Conn, rawInvoke(2, "2"))
+			// ErrNotAccepted rests on this, in every isolation.
+			if _, err := s.proc.Conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("error %v", err)
 			}
 		}},
 		{"a forked child answers nobody", source{python: `
@@ -392,3 +408,17 @@ func contextRules() []rule {
 }
 
 func pyBytes(s string) string { return `bytes.fromhex("` + hexOf(s) + `")` }
+
+// reseed tries that clones of one parent draw other numbers: what is drawn
+// first follows from the entropy of INIT.
+func reseed(t *testing.T, starter Starter) {
+	draw := func(entropy byte) float64 {
+		s := start(t, JavaScript, starter, files(JavaScript, tells.javascript))
+		s.init.Entropy[0] = entropy
+		s.mustLoad(t)
+		return tell(t, s).Random
+	}
+	if a, b, c := draw(1), draw(1), draw(2); a != b || a == c {
+		t.Errorf("drawn with seeds 1, 1, 2: %v, %v, %v", a, b, c)
+	}
+}

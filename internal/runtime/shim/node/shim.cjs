@@ -680,6 +680,8 @@ function main() {
   const gone = () => process.reallyExit(0);
   state.socket.on('end', gone).on('close', gone).on('error', gone);
   state.socket.resume();
+  // What INIT will need is loaded while nobody waits for it.
+  for (const name of ['node:v8', 'node:module', 'node:path']) require(name);
 }
 
 main();
