@@ -223,6 +223,9 @@ func (c *Cgroup) Empty() (bool, error) {
 	return true, nil
 }
 
+// Close gives back what the handle holds open and leaves the group as it is.
+func (c *Cgroup) Close() error { return c.ops.close() }
+
 // removePatience is how long Remove waits for the kernel, which takes its time
 // to let go of what has just died.
 const removePatience = 2 * time.Second

@@ -36,6 +36,10 @@ type Cgroups struct {
 // sandbox.
 var controllersV1 = []string{"memory", "cpu", "cpuacct", "pids", "freezer"}
 
+// unifiedBeside is the key of a version 2 tree without controllers beside the
+// version 1 hierarchies.
+const unifiedBeside = "unified"
+
 // FindCgroups looks at how control groups are mounted here. A host that has
 // version 1 hierarchies with controllers and an empty version 2 tree beside
 // them ("hybrid") counts as version 1.
