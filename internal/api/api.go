@@ -137,6 +137,7 @@ func New(o Options) *API {
 	a.registerSystem()
 	a.registerHealth()
 	a.registerDocument()
+	a.registerDebug()
 	return a
 }
 
