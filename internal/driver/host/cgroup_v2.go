@@ -75,9 +75,10 @@ func (g *groupV2) setLimits(l driver.Limits, fresh bool) error {
 		}
 	}
 	if l.Memory > 0 {
-		// The kernel would kill to get below the new limit at once.
-		if now, err := readInt(g.mem); !fresh && (err != nil || now > int64(l.Memory)) {
-			return errors.Join(err, fmt.Errorf("%s are in use, more than %s: %w", cove.ByteSize(now), l.Memory, unix.EBUSY))
+		if !fresh {
+			if err := g.makeRoom(l.Memory); err != nil {
+				return err
+			}
 		}
 		if err := g.write("memory.max", strconv.FormatInt(int64(l.Memory), 10)); err != nil {
 			return err
@@ -91,6 +92,27 @@ func (g *groupV2) setLimits(l driver.Limits, fresh bool) error {
 	}
 	if l.PIDs > 0 {
 		return g.write("pids.max", strconv.Itoa(l.PIDs))
+	}
+	return nil
+}
+
+// makeRoom sees to it that no more than limit is in use, or says that it cannot
+// be: to get below a new memory.max the kernel would kill at once. With
+// memory.high it only gives back what can be had again, such as cached files.
+func (g *groupV2) makeRoom(limit cove.ByteSize) error {
+	now, err := readInt(g.mem)
+	if err != nil || now <= int64(limit) {
+		return err
+	}
+	if err := g.write("memory.high", strconv.FormatInt(int64(limit), 10)); err != nil {
+		return err
+	}
+	now, err = readInt(g.mem)
+	if err = errors.Join(err, g.write("memory.high", "max")); err != nil {
+		return err
+	}
+	if now > int64(limit) {
+		return fmt.Errorf("%s are in use, more than %s: %w", cove.ByteSize(now), limit, unix.EBUSY)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func fillGroup(t *testing.T, dir string, without ...string) {
 		"cgroup.controllers": "cpuset cpu io memory pids\n", "cgroup.subtree_control": "", "cgroup.procs": "",
 		"cgroup.events": "populated 0\nfrozen 0\n", "cgroup.freeze": "0", "cgroup.kill": "",
 		"cpu.stat": "usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n", "cpu.max": "max 100000\n",
-		"memory.current": "4096\n", "memory.peak": "8192\n", "memory.max": "max\n", "memory.swap.max": "max\n",
+		"memory.current": "4096\n", "memory.peak": "8192\n", "memory.max": "max\n", "memory.high": "max\n", "memory.swap.max": "max\n",
 		"memory.oom.group": "0\n", "memory.events": "low 0\nhigh 0\nmax 7\noom 1\noom_kill 0\noom_group_kill 0\n",
 		"pids.max": "max\n",
 	} {
@@ -149,6 +149,11 @@ func TestCgroupV2(t *testing.T) {
 		put(t, set, "cove/own/id/memory.current", "50000000\n")
 		if err := c.Resize(driver.Limits{Memory: 32 * cove.MiB}); !errors.Is(err, unix.EBUSY) {
 			t.Errorf("got %v", err)
+		}
+		for file, want := range map[string]string{"memory.max": "67108864", "memory.high": "max"} {
+			if got := content(t, set, "cove/own/id", file); !strings.HasPrefix(got, want) {
+				t.Errorf("%s is %q, want %q", file, got, want)
+			}
 		}
 	})
 
