@@ -22,7 +22,7 @@ var mayImport = map[string][]string{
 	"internal/app":     {"..."},
 	"internal/cli":     {"client", "client/wire", "internal/cli/...", "internal/config", "internal/driver", "internal/image", "internal/strictjson"},
 	"internal/config":  {},
-	"internal/api":     {"client/wire", "internal/invoke", "internal/deploy", "internal/driver", "internal/runtime", "internal/store", "internal/logs", "internal/strictjson"},
+	"internal/api":     {"client/wire", "internal/invoke", "internal/deploy", "internal/driver", "internal/runtime", "internal/store", "internal/logs", "internal/strictjson", "internal/auth"},
 	"internal/gateway": {"internal/invoke", "internal/route", "internal/runtime"},
 	"internal/invoke":  {"internal/pool", "internal/runtime", "internal/logs", "internal/driver"},
 	"internal/deploy":  {"internal/code", "internal/route", "internal/runtime", "internal/store", "internal/driver"},
@@ -46,7 +46,12 @@ var mayImport = map[string][]string{
 	"internal/store/sqlite":    {"internal/store"},
 	"internal/store/storetest": {"internal/store"},
 
-	"internal/driver/drivertest":  {"internal/driver", "internal/driver/host"},
+	"internal/api/apitest": {
+		"client/wire", "internal/api", "internal/auth", "internal/deploy", "internal/driver",
+		"internal/invoke", "internal/logs", "internal/runtime", "internal/store",
+	},
+	"internal/pool/pooltest":      {"internal/driver", "internal/runtime"},
+	"internal/driver/drivertest":  {"internal/driver", "internal/driver/host", "internal/image"},
 	"internal/image/imagetest":    {"internal/driver", "internal/image"},
 	"internal/runtime/shimtest":   {"internal/runtime", "internal/driver"},
 	"internal/store/sqlite/query": {},

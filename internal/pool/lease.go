@@ -77,6 +77,9 @@ func (l *Lease) Describe(e driver.Exit) string { return describe(e) }
 // Release gives the instance back, to be lent again, or ends it if its stream is
 // of no further use.
 func (l *Lease) Release() {
+	if l.over.Load() {
+		return // Another request may have the instance by now.
+	}
 	if !l.in.conn.Usable() {
 		l.Break("its connection is broken")
 		return
