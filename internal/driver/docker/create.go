@@ -153,6 +153,7 @@ func (s *sandbox) prepareNetwork(ctx context.Context) error {
 	if err := os.Mkdir(dir, 0o711); err != nil {
 		return fmt.Errorf("make a directory for the network: %w", err)
 	}
+	s.hasNetDir = true
 	var err error
 	s.network, err = host.NewNetwork(ctx, host.NetworkOptions{
 		NetworkConfig: s.d.network, Owner: s.spec.Owner, ID: s.spec.ID, Dir: dir, Late: true,
@@ -168,6 +169,10 @@ func (s *sandbox) startContainer(ctx context.Context, plan blueprint) error {
 		if err == nil {
 			s.container = created
 			break
+		}
+		if errdefs.IsConflict(err) {
+			// The name is that of a container that somebody else made.
+			s.mayExist = false
 		}
 		if !errdefs.IsNotFound(err) || !again {
 			return s.d.explain("create the container", err)

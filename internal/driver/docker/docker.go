@@ -135,11 +135,6 @@ func (d *Driver) Close() error {
 	for owner := range d.owners {
 		errs = append(errs, host.CloseNetworks(ctx, owner))
 	}
-	// They stay where another daemon still has sandboxes in them.
-	if os.Remove(filepath.Join(d.dir, "net")) == nil && os.Remove(d.boxes()) == nil {
-		_ = os.Remove(filepath.Join(d.dir, "hosts"))
-		_ = os.Remove(d.dir)
-	}
 	return errors.Join(errs...)
 }
 

@@ -378,7 +378,7 @@ func TestCreateThatFailsLeavesNothing(t *testing.T) {
 		spec := f.spec("noimage")
 		spec.Image = driver.Image{Ref: "cove-test/missing:1"}
 		_, err := f.Create(t.Context(), spec)
-		if cove.CodeOf(err) != cove.CodeUnavailable || !strings.Contains(err.Error(), spec.Image.Ref) {
+		if cove.CodeOf(err) != cove.CodeSandboxStartFailed || !strings.Contains(err.Error(), spec.Image.Ref) {
 			t.Errorf("the error is %v", err)
 		}
 		f.nothingRemains(t)

@@ -89,11 +89,11 @@ func (d *Driver) imageEnv(ref string) ([]string, error) {
 
 func (d *Driver) loadImage(image driver.Image) error {
 	if image.Tarball == nil {
-		return cove.Errorf(cove.CodeUnavailable, "Docker has no image %s", image.Ref)
+		return cove.Errorf(cove.CodeSandboxStartFailed, "Docker has no image %s, and there is none to load into it", image.Ref)
 	}
 	tarball, err := image.Tarball(d.ctx)
 	if err != nil {
-		return cove.Errorf(cove.CodeUnavailable, "the image %s cannot be read: %w", image.Ref, err)
+		return cove.Errorf(cove.CodeSandboxStartFailed, "the image %s cannot be read: %w", image.Ref, err)
 	}
 	defer func() { _ = tarball.Close() }()
 	begun, read := time.Now(), &countingReader{r: tarball}

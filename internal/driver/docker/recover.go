@@ -30,7 +30,7 @@ func (d *Driver) Recover(ctx context.Context, owner string) ([]driver.Sandbox, e
 	get := func(id string) *sandbox {
 		if found[id] == nil {
 			found[id] = newSandbox(d, driver.Spec{ID: id, Owner: owner})
-			found[id].mayExist = true
+			found[id].mayExist, found[id].hasNetDir = true, true
 		}
 		return found[id]
 	}

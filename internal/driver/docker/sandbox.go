@@ -44,6 +44,8 @@ type sandbox struct {
 	conn      net.Conn
 	logs      *logs
 	container string
+	// hasNetDir is set when the directory for the network may be there.
+	hasNetDir bool
 	// mayExist is set before Docker is asked for the container.
 	mayExist bool
 	// watched is set when watch runs.
@@ -70,13 +72,44 @@ func (s *sandbox) Conn() net.Conn  { return s.conn }
 func (s *sandbox) Logs() io.Reader { return s.logs }
 
 func (s *sandbox) Usage(context.Context) (driver.Usage, error) { return s.cgroup.Usage() }
-func (s *sandbox) Mount(_ context.Context, dir string) error   { return s.box.Mount(dir) }
+
+// alive is an error that is driver.ErrDead once the container has ended.
+func (s *sandbox) alive() error {
+	if s.process == nil || isClosed(s.process.Done()) {
+		return fmt.Errorf("sandbox %s: %w: its first process has ended", s.spec.ID, driver.ErrDead)
+	}
+	return nil
+}
+
+func (s *sandbox) Mount(_ context.Context, dir string) error {
+	if err := s.alive(); err != nil {
+		return err
+	}
+	return s.box.Mount(dir)
+}
+
 func (s *sandbox) Resize(_ context.Context, limits driver.Limits) error {
+	if err := s.alive(); err != nil {
+		return err
+	}
 	return s.cgroup.Resize(limits)
 }
-func (s *sandbox) Pause(ctx context.Context) error { return s.cgroup.Freeze(ctx) }
-func (s *sandbox) Resume(context.Context) error    { return s.cgroup.Thaw() }
-func (s *sandbox) Stop(ctx context.Context) error  { return s.cgroup.Stop(ctx) }
+
+func (s *sandbox) Pause(ctx context.Context) error {
+	if err := s.alive(); err != nil {
+		return err
+	}
+	return s.cgroup.Freeze(ctx)
+}
+
+func (s *sandbox) Resume(context.Context) error {
+	if err := s.alive(); err != nil {
+		return err
+	}
+	return s.cgroup.Thaw()
+}
+
+func (s *sandbox) Stop(ctx context.Context) error { return s.cgroup.Stop(ctx) }
 
 func (s *sandbox) Wait(ctx context.Context) (driver.Exit, error) {
 	select {
@@ -244,7 +277,7 @@ func (s *sandbox) removeContainer() error {
 
 func (s *sandbox) removeNetwork() error {
 	dir := s.d.netDir(s.spec.Owner, s.spec.ID)
-	if _, err := os.Stat(dir); os.IsNotExist(err) {
+	if !s.hasNetDir {
 		return nil
 	}
 	if err := host.RemoveNetwork(s.spec.Owner, s.spec.ID, dir); err != nil {
