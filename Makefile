@@ -9,7 +9,8 @@ export COVE_DATA ?= $(CURDIR)/.cache/data
 API ?= 127.0.0.1:7070
 GATEWAY ?= 127.0.0.1:8080
 
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# Git may be missing, or refuse a tree that belongs to another user.
+BUILDVCS := $(shell git status --porcelain >/dev/null 2>&1 && echo auto || echo false)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PATH,http_proxy,https_proxy,no_proxy)
 
 .PHONY: help
@@ -38,7 +39,7 @@ deps: ## Install what is missing and start Docker where it does not run
 
 .PHONY: build
 build: ## Build bin/cove
-	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/cove ./cmd/cove
+	@CGO_ENABLED=0 go build -trimpath -buildvcs=$(BUILDVCS) -ldflags '-s -w' -o bin/cove ./cmd/cove
 
 .PHONY: runsc
 runsc: bin/runsc ## Build bin/runsc, gVisor's sandbox
@@ -46,7 +47,7 @@ runsc: bin/runsc ## Build bin/runsc, gVisor's sandbox
 bin/runsc: tools/runsc/go.mod tools/runsc/go.sum
 	@echo '== building runsc; this takes a minute or two, once' >&2
 	@cd tools/runsc && CGO_ENABLED=0 go build -trimpath -o $(CURDIR)/$@ \
-	  -ldflags '-s -w -X gvisor.dev/gvisor/runsc/version.version='"$$(go list -m -f '{{.Version}}' gvisor.dev/gvisor)"  gvisor.dev/gvisor/runsc
+	  -ldflags '-s -w -X gvisor.dev/gvisor/runsc/version.version='"$$(go list -m -f '{{.Version}}' gvisor.dev/gvisor)" gvisor.dev/gvisor/runsc
 	@touch $@
 
 .PHONY: images

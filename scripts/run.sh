@@ -28,15 +28,15 @@ Cove runs. Call the two functions:
 
 Look around:
 
-  $prefix bin/cove ls
-  $prefix bin/cove logs hello-python
-  $prefix bin/cove init --runtime python mine && $prefix bin/cove deploy mine
+  ${prefix}bin/cove ls
+  ${prefix}bin/cove logs hello-python
+  ${prefix}bin/cove init --runtime python mine && ${prefix}bin/cove deploy mine
 
 TEXT
 }
 
-prefix="COVE_API=http://$api COVE_TOKEN=\$(cat ${data#"$PWD/"}/admin.token)"
-[ "$(id -u)" -eq 0 ] || prefix="sudo COVE_API=http://$api COVE_TOKEN=\$(sudo cat ${data#"$PWD/"}/admin.token)"
+prefix=
+[ "$(id -u)" -eq 0 ] || prefix="sudo "
 
 if ready; then
   as_root test -e "$data/admin.token" ||
@@ -51,7 +51,7 @@ for address in "$api" "$gateway"; do
 done
 
 say "starting Cove (data: $data)"
-as_root bin/cove serve --data "$data" --images "${COVE_IMAGES:-$PWD/.cache/images}" \
+"${root[@]}" bin/cove serve --data "$data" --images "${COVE_IMAGES:-$PWD/.cache/images}" \
   --api "$api" --gateway "$gateway" --runsc "$PWD/bin/runsc" </dev/null &
 daemon=$!
 # The daemon drains and cleans up when it is asked to end; wait for that.

@@ -236,8 +236,11 @@ func (s *Store) tarball(img Image) func(context.Context) (io.ReadCloser, error) 
 
 // Remove takes an image away. It is CodeConflict while a daemon uses it.
 func (s *Store) Remove(ctx context.Context, name string) error {
-	if _, err := s.Get(name); cove.CodeOf(err) == cove.CodeNotFound || cove.CodeOf(err) == cove.CodeInvalid {
+	switch _, err := s.Get(name); cove.CodeOf(err) {
+	case cove.CodeInvalid:
 		return err
+	case cove.CodeNotFound:
+		return cove.Errorf(cove.CodeNotFound, "there is no image %s", name)
 	}
 	unlock, err := s.lockImage(ctx, name, Quiet{})
 	if err != nil {
