@@ -53,7 +53,12 @@ func (l Local) Start(t testing.TB, files map[string]string, env ...string) *Proc
 	command := l.Command()
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = append(append(append([]string{}, l.Runtime.Env...), "COVE_CONN="+connAt, "COVE_LOG="+logAt), env...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	// A file, in which one can seek, unlike in the stream that takes its place: a
+	// shim must not rest on what it was started with.
+	early, err := os.Create(filepath.Join(dir, "early.log"))
+	check(t, err)
+	defer early.Close()
+	cmd.Stdout, cmd.Stderr = early, early
 	cmd.Dir = dir
 	check(t, cmd.Start())
 	ended, code0 := make(chan struct{}), 0
@@ -65,6 +70,11 @@ func (l Local) Start(t testing.TB, files map[string]string, env ...string) *Proc
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		<-ended
+	})
+	t.Cleanup(func() {
+		if text, _ := os.ReadFile(early.Name()); len(text) > 0 {
+			t.Logf("written before the log stream was there: %s", text)
+		}
 	})
 	logs, conn := accept(t, logSocket), accept(t, connSocket)
 	return &Process{Conn: conn, Logs: logs, CodeDir: code, Wait: func(ctx context.Context) (int, error) {

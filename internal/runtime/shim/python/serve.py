@@ -83,14 +83,15 @@ def flush():
 
 
 def standard_streams():
-    """What is printed appears line by line, whatever characters it has."""
+    """What is printed appears line by line, whatever characters it has.
+
+    The streams are new ones: those that Python made at its start hold what the
+    descriptors were then, such as whether one can seek in them.
+    """
     for name, fd in (("stdout", 1), ("stderr", 2)):
-        stream = getattr(sys, name)
-        if stream is None:
-            stream = open(fd, "w", encoding="utf-8", closefd=False)
-            setattr(sys, name, stream)
-            setattr(sys, "__%s__" % name, stream)
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+        stream = open(fd, "w", 1, "utf-8", "backslashreplace", closefd=False)
+        setattr(sys, name, stream)
+        setattr(sys, "__%s__" % name, stream)
 
 
 def watch(fd):
@@ -110,7 +111,10 @@ def watch(fd):
         posix._exit(0)
 
     _thread.stack_size(256 << 10)
-    _thread.start_new_thread(wait, ())
+    try:
+        _thread.start_new_thread(wait, ())
+    except RuntimeError:
+        pass  # No thread to be had: the main one still sees the end when it reads.
     _thread.stack_size(0)
 
 
