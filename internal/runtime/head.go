@@ -1,6 +1,9 @@
 package runtime
 
 import (
+	"bytes"
+	"encoding/json"
+
 	"github.com/covefn/cove"
 )
 
@@ -50,4 +53,28 @@ func validValue(s string) bool {
 		}
 	}
 	return true
+}
+
+// plainJSON is the head of an answer that says nothing: a value as JSON.
+func plainJSON() *Head {
+	return &Head{Status: 200, Headers: map[string][]string{"content-type": {"application/json"}}}
+}
+
+// decodeHead decodes and checks the head of an HTTP answer. The error is a
+// *cove.Error where the handler said something that HTTP cannot carry.
+func decodeHead(b []byte) (*Head, error) {
+	if len(b) == 0 || bytes.Equal(b, []byte("{}")) {
+		return plainJSON(), nil
+	}
+	h := &Head{}
+	if err := json.Unmarshal(b, h); err != nil {
+		return nil, cove.Errorf(cove.CodeInvalidResponse, "the head of the answer is not valid: %v", err)
+	}
+	if h.Status == 0 {
+		h.Status = 200
+	}
+	if err := h.check(); err != nil {
+		return nil, err
+	}
+	return h, nil
 }
