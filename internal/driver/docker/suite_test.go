@@ -53,7 +53,9 @@ func preload(t *testing.T, image driver.Image, made bool) {
 	must(t, err)
 	t.Cleanup(func() {
 		if made {
-			_, _ = d.api.ImageRemove(context.Background(), image.Ref, client.ImageRemoveOptions{Force: true})
+			if _, err := d.api.ImageRemove(context.Background(), image.Ref, client.ImageRemoveOptions{Force: true}); err != nil {
+				t.Errorf("remove the test's image: %v", err)
+			}
 		}
 		if err := d.Close(); err != nil {
 			t.Error(err)
