@@ -80,6 +80,12 @@ func (c Census) Same(t testing.TB, before Counts) {
 		t.Logf("%s", buf[:runtime.Stack(buf, true)])
 	}
 	t.Logf("of processes: %q", c.list())
+	if before["entries"] != now["entries"] {
+		_ = filepath.WalkDir(c.DataDir, func(path string, _ fs.DirEntry, _ error) error {
+			t.Logf("there is %s", strings.TrimPrefix(path, c.DataDir))
+			return nil
+		})
+	}
 }
 
 // processes counts those that have the data directory in their command line or

@@ -110,15 +110,18 @@ func (d *Driver) Isolation() string { return d.options.Isolation }
 func (d *Driver) Close() error {
 	d.live.Wait()
 	path := filepath.Join(d.options.StateDir, "null-netns")
-	for {
-		switch err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); {
-		case err == nil: // Several may be stacked.
-		case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT):
-			return nil
-		default:
-			return fmt.Errorf("unmount %s: %w", path, err)
-		}
+	// Several may be stacked.
+	err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+	for err == nil {
+		err = unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
 	}
+	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("unmount %s: %w", path, err)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func (d *Driver) boxesDir() string           { return filepath.Join(d.options.RunDir, "box") }
