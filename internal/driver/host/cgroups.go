@@ -36,10 +36,6 @@ type Cgroups struct {
 // sandbox.
 var controllersV1 = []string{"memory", "cpu", "cpuacct", "pids", "freezer"}
 
-// unifiedBeside is the key of a version 2 tree without controllers beside the
-// version 1 hierarchies.
-const unifiedBeside = "unified"
-
 // FindCgroups looks at how control groups are mounted here. A host that has
 // version 1 hierarchies with controllers and an empty version 2 tree beside
 // them ("hybrid") counts as version 1.
@@ -286,7 +282,7 @@ func enableControllers(dir, root string) error {
 			err = writeFile(file, strings.Join(want, " "))
 		}
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, statErr := os.Stat(file); statErr == nil && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("the control group at %s lacks one of the controllers %s: whoever set it up has to delegate them", dir, strings.Join(controllersV2, ", "))
 	}
 	return err
