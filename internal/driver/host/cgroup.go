@@ -190,9 +190,9 @@ func (c *Cgroup) killOnce(ctx context.Context) error {
 func (c *Cgroup) signalAll() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.ops.killAll(); !errors.Is(err, errors.ErrUnsupported) {
-		c.killed = true
-		return gone(err)
+	if err := gone(c.ops.killAll()); !errors.Is(err, errors.ErrUnsupported) {
+		c.killed = c.killed || err == nil
+		return err
 	}
 	tree, err := groupTree(c.ops.procsDir())
 	errs := []error{err}
