@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"crypto/sha256"
-	"maps"
 	"strconv"
 
 	"github.com/covefn/cove"
@@ -58,13 +57,6 @@ func constant(runtime string, n int) files {
 		"python": "def handler(event, context):\n    return " + text + "\n",
 		"node":   "exports.handler = async () => " + text + ";\n",
 	}[runtime]}
-}
-
-// with is f and more files.
-func (f files) with(more files) files {
-	all := maps.Clone(f)
-	maps.Copy(all, more)
-	return all
 }
 
 func sha256Sum(s string) []byte {

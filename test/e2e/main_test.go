@@ -20,10 +20,6 @@ import (
 	"go.uber.org/goleak"
 )
 
-// longTests, when set in the environment, makes the tests that measure
-// endurance run as long as they should before a release.
-const longTests = "COVE_TEST_LONG"
-
 func TestMain(m *testing.M) {
 	s := newSpawner()
 	suite.spawn = s.run

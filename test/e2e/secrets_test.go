@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,7 +31,7 @@ def handler(event, context):
 		cfg.Env = cove.Env{"SECRET": {Value: secret, Secret: true}, "PLAIN": {Value: plain}}
 		h.deploy(t, cfg, code)
 		want := `["` + sha256Hex(secret) + `","` + sha256Hex(plain) + `"]`
-		if a := h.want(t, http.StatusOK, request{Path: "/" + cfg.Name}); strings.ReplaceAll(a.Body, " ", "") != want {
+		if a := h.get(t, "/"+cfg.Name); strings.ReplaceAll(a.Body, " ", "") != want {
 			t.Errorf("%s: the function sees other values: %s", isolation, a.Body)
 		}
 	}
@@ -50,7 +49,7 @@ def handler(event, context):
 	cfg := f.Version.Config
 	cfg.Description = "changed"
 	h.deploy(t, cfg, code)
-	if a := h.want(t, http.StatusOK, request{Path: "/keeper-docker"}); !strings.Contains(a.Body, sha256Hex(secret)) {
+	if a := h.get(t, "/keeper-docker"); !strings.Contains(a.Body, sha256Hex(secret)) {
 		t.Errorf("the secret was lost: %s", a.Body)
 	}
 	log := h.log.String()
