@@ -350,7 +350,7 @@ func (in *instance) stop() {
 }
 
 // endingTimeout is how long a sandbox whose stream has ended may take to end.
-const endingTimeout = time.Second
+const endingTimeout = 3 * time.Second
 
 // ending says how a sandbox whose stream has ended did end. One that closed its
 // stream and lives on is stopped.

@@ -67,8 +67,8 @@ func (l *Lease) Usage(ctx context.Context) (cpu time.Duration, peak cove.ByteSiz
 	return cpu, u.PeakMemory
 }
 
-// Ending says how the sandbox ended, after its stream did. It waits for a second
-// at most and stops a sandbox that lives on without a stream.
+// Ending says how the sandbox ended, after its stream did. It waits for three
+// seconds at most and stops a sandbox that lives on without a stream.
 func (l *Lease) Ending() driver.Exit { return l.in.ending() }
 
 // Describe says in words how a process ended.

@@ -12,9 +12,9 @@ const ever = 3_600_000
 const actions = {
   ok: () => ({ ok: true, calls }),
   sleep: () => nap(ever),
-  // Answers as close to the deadline as it can, sometimes behind it.
+  // Answers close to the deadline, on either side of it.
   nap: async (event, context) => {
-    await nap(Math.max(0, context.getRemainingTimeInMillis() - 2))
+    await nap(Math.max(0, context.getRemainingTimeInMillis() - calls % 8))
     return { ok: true }
   },
   report: () => {

@@ -26,8 +26,8 @@ def do_sleep(event, context):
 
 
 def do_nap(event, context):
-    """Answers as close to the deadline as it can, sometimes behind it."""
-    time.sleep(max(0, context.get_remaining_time_in_millis() / 1000 - 0.002))
+    """Answers close to the deadline, on either side of it."""
+    time.sleep(max(0, context.get_remaining_time_in_millis() - calls % 8) / 1000)
     return {"ok": True}
 
 
