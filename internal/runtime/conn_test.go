@@ -316,6 +316,28 @@ func TestConnEnd(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
+	t.Run("a peer that ends its side in steps is told by what it has read", func(t *testing.T) {
+		t.Parallel()
+		for i := range 300 {
+			c, p := pair(t, runtime.Options{})
+			unread := i%2 == 0
+			go func() {
+				if unread {
+					_, _ = p.c.Read(make([]byte, 1)) // It has come, and is not read.
+				} else {
+					_, _, _, _ = readFrame(p.c)
+				}
+				s := p.c.(*net.UnixConn)
+				_ = s.CloseWrite()
+				_ = s.CloseRead()
+				_ = s.Close()
+			}()
+			_, err := c.Invoke(soon(), direct("x"))
+			if errors.Is(err, runtime.ErrNotAccepted) != unread || errors.Is(err, runtime.ErrEnded) == unread {
+				t.Fatalf("error %v, unread %v", err, unread)
+			}
+		}
+	})
 	t.Run("SHUTDOWN is sent and ends the Conn", func(t *testing.T) {
 		t.Parallel()
 		c, p := pair(t, runtime.Options{})

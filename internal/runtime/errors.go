@@ -55,8 +55,9 @@ func writeError(err error) error {
 // under gVisor with host-uds: the sentry keeps no buffer of its own for a host
 // socket, each read of the application is one recvmsg on the host's descriptor,
 // so what the application has not read is still in the host's queue when the
-// sentry dies and its descriptor is closed. Other networks send resets for other
-// reasons and get ErrEnded.
+// sentry closes its descriptor. It shuts the socket down first, though, which is
+// seen as a plain end: leftUnread tells that apart. Other networks send resets for
+// other reasons and get ErrEnded.
 func readError(err error, unix, begun bool) error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):

@@ -3,7 +3,9 @@ package runtime
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"io"
+	"syscall"
 
 	"github.com/covefn/cove"
 )
@@ -53,6 +55,9 @@ func (c *Conn) fill(n int) error {
 		c.w += got
 		c.begun = c.begun || got > 0
 		if err != nil && c.w-c.r < n {
+			if c.unix && !c.begun && errors.Is(err, io.EOF) && leftUnread(c.c) {
+				err = syscall.ECONNRESET
+			}
 			return readError(err, c.unix, c.begun)
 		}
 	}
