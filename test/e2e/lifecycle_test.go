@@ -132,10 +132,11 @@ func TestSIGTERMDrains(t *testing.T) {
 		}()
 	}
 	for _, isolation := range isolations {
-		send("/sleeper-" + isolation + "?s=2")
+		// The long one first: it keeps the instance that there is, so that the
+		// short one is still under way when its own was started.
 		send("/sleeper-" + isolation + "?s=50")
-	}
-	for _, isolation := range isolations {
+		h.waitBusy(t, "sleeper-"+isolation, 1)
+		send("/sleeper-" + isolation + "?s=2")
 		h.waitBusy(t, "sleeper-"+isolation, 2)
 	}
 	began := time.Now()
@@ -224,4 +225,56 @@ func TestFirstStartMakesAdminToken(t *testing.T) {
 	if _, err := other.Functions(t.Context(), client.Query{}); cove.CodeOf(err) != cove.CodeUnauthenticated {
 		t.Errorf("another token gave %v", err)
 	}
+}
+
+// Requests that are under way when their function is deployed anew, moved to
+// another isolation or deleted are finished by what they began with.
+func TestChangesDisturbNoRequest(t *testing.T) {
+	h := start(t, options{})
+	for _, isolation := range isolations {
+		for language := range languages {
+			t.Run(language+" on "+isolation, func(t *testing.T) {
+				cfg := function("steady-"+language+"-"+isolation, language, isolation)
+				h.deploy(t, cfg, sleeper(language))
+				results := make(chan answer, 1)
+				begin := func() {
+					go func() {
+						a, err := h.try(t.Context(), request{Path: cfg.Route + "?s=2"})
+						if err != nil {
+							t.Error(err)
+						}
+						results <- a
+					}()
+					h.waitBusy(t, cfg.Name, 1)
+				}
+				finished := func(what string) {
+					t.Helper()
+					if a := <-results; a.Status != http.StatusOK || a.Body != "slept" {
+						t.Errorf("a request that was under way during %s was answered %d: %.300s", what, a.Status, a.Body)
+					}
+				}
+				begin()
+				h.deploy(t, cfg, constant(language, 2))
+				if a := h.get(t, cfg.Route); a.Body != "2" {
+					t.Errorf("after a deploy a new request was answered %d: %.300s", a.Status, a.Body)
+				}
+				finished("a deploy")
+
+				h.deploy(t, cfg, sleeper(language))
+				begin()
+				moved := cfg
+				moved.Isolation = map[string]string{"docker": "gvisor", "gvisor": "docker"}[isolation]
+				h.deploy(t, moved, sleeper(language))
+				finished("a move")
+
+				begin()
+				h.remove(t, cfg.Name)
+				if a := h.get(t, cfg.Route); a.Status != http.StatusNotFound {
+					t.Errorf("after the deletion a new request was answered %d: %.300s", a.Status, a.Body)
+				}
+				finished("the deletion")
+			})
+		}
+	}
+	eventually(t, 30*time.Second, func() string { return strings.Join(h.census(t).all(), "\n") })
 }
