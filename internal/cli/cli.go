@@ -95,18 +95,23 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 	} else {
 		fmt.Fprintln(a.err, "cove: "+e.Message)
 	}
-	a.printFunctionError(e.Function)
+	a.printFunctionError(e)
 	if hint := a.hint(e); hint != "" {
 		fmt.Fprintln(a.err, "hint: "+hint)
 	}
 	return exitCode(e.Code)
 }
 
-func (a *app) printFunctionError(f *cove.FunctionError) {
+// printFunctionError tells what the function itself said, where the message did
+// not tell it already.
+func (a *app) printFunctionError(e *cove.Error) {
+	f := e.Function
 	if f == nil {
 		return
 	}
-	fmt.Fprintf(a.err, "  %s: %s\n", f.Type, f.Message)
+	if said := f.Type + ": " + f.Message; !strings.HasSuffix(e.Message, said) {
+		fmt.Fprintln(a.err, "  "+said)
+	}
 	for _, frame := range f.Stack {
 		for line := range strings.SplitSeq(strings.TrimRight(frame, "\n"), "\n") {
 			fmt.Fprintln(a.err, "    "+line)
@@ -125,6 +130,8 @@ func (a *app) hint(e *cove.Error) string {
 		return "cove doctor says what is missing and how to mend it"
 	case cove.CodeSandboxStartFailed:
 		return "cove doctor says what is missing and how to mend it"
+	case cove.CodeNotFound:
+		return notFoundHint(e.Message)
 	case cove.CodeNoCode:
 		return "cove deploy uploads the code of a folder"
 	case cove.CodePreconditionFailed:
@@ -135,12 +142,25 @@ func (a *app) hint(e *cove.Error) string {
 	return ""
 }
 
+// notFoundHint says which command lists what there is.
+func notFoundHint(message string) string {
+	switch {
+	case strings.Contains(message, "no function"):
+		return "cove ls lists the functions"
+	case strings.Contains(message, "no version"):
+		return "cove versions NAME lists those of a function"
+	case strings.Contains(message, "no token"):
+		return "cove token ls lists the tokens with their ids"
+	}
+	return ""
+}
+
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "cove",
 		Short: "Run functions in sandboxes",
 		Long: `Cove runs your functions behind HTTP, each in a sandbox of the isolation you
-choose, and keeps sandboxes warm so that nobody notices a cold start.`,
+choose, and keeps sandboxes warm for the requests that follow.`,
 		Example: `  cove serve                            start the daemon
   cove init --runtime python hello      make a function's folder
   cove deploy hello                     deploy it
@@ -184,11 +204,23 @@ func (a *app) finish(root *cobra.Command) {
 	if args := root.Args; args != nil {
 		root.Args = func(cmd *cobra.Command, given []string) error {
 			if err := args(cmd, given); err != nil {
-				return usageError{err}
+				return argumentsError(cmd, given, err)
 			}
 			return nil
 		}
 	}
+}
+
+// argumentsError says how a command is called that was called with too few or too
+// many arguments.
+func argumentsError(cmd *cobra.Command, given []string, err error) error {
+	switch {
+	case strings.HasPrefix(err.Error(), "unknown command"):
+		return usageError{err}
+	case len(given) == 0:
+		return usagef("something is missing; write %s", strings.TrimSuffix(cmd.UseLine(), " [flags]"))
+	}
+	return usagef("%q is one argument too many or too few; write %s", given[len(given)-1], strings.TrimSuffix(cmd.UseLine(), " [flags]"))
 }
 
 // remote adds to c the flags of a command that speaks to the daemon.

@@ -35,9 +35,9 @@ func (c *configFlags) bind(f *pflag.FlagSet) {
 	f.TextVar(&c.cfg.MaxBody, "max-body", cove.ByteSize(0), "largest body of a request, a `size`")
 	f.StringArrayVar(&c.env, "env", nil, "environment variable `NAME=VALUE`; may be repeated")
 	f.StringArrayVar(&c.secret, "secret", nil, "secret variable `NAME=VALUE`, or NAME for the value it has in this environment; may be repeated")
-	f.StringVar(&c.cfg.Isolation, "isolation", "", "`isolation`: gvisor, docker (default the server's)")
+	f.StringVar(&c.cfg.Isolation, "isolation", "", "`isolation`: gvisor, docker, runc (default the server's)")
 	f.StringVar(&c.network, "network", "", "`network`: none or egress")
-	f.StringVar(&c.auth, "auth", "", "who may call the `route`: public or token")
+	f.StringVar(&c.auth, "auth", "", "`access` to the route: public, or token")
 	f.StringSliceVar(&c.cors.Origins, "cors-origins", nil, "`origins` of browsers that may call the route")
 	f.IntVar(&c.cfg.Scaling.Min, "scaling-min", 0, "`number` of instances kept even when idle")
 	f.IntVar(&c.cfg.Scaling.Max, "scaling-max", 0, "`number` of instances at most")
@@ -45,7 +45,9 @@ func (c *configFlags) bind(f *pflag.FlagSet) {
 	f.IntVar(&c.cfg.Scaling.Queue, "scaling-queue", 0, "`number` of requests that may wait")
 	f.VisitAll(func(flag *pflag.Flag) {
 		// Zero is no default: cove.yaml's value is, and then the server's.
-		flag.DefValue = ""
+		if flag.DefValue == "0s" || flag.DefValue == "0B" {
+			flag.DefValue = ""
+		}
 	})
 }
 

@@ -99,7 +99,11 @@ func (a *app) deploy(ctx context.Context, dir string, cfg cove.Config, f deployF
 	if len(p.Skipped) > 0 {
 		skipped = ", without " + strings.Join(p.Skipped, ", ")
 	}
-	a.note("packed   %s: %d files, %s%s", dir, p.Files, size(p.Size), skipped)
+	files := "files"
+	if p.Files == 1 {
+		files = "file"
+	}
+	a.note("packed   %s: %d %s, %s%s", dir, p.Files, files, size(p.Size), skipped)
 	if f.dryRun {
 		document, err := json.MarshalIndent(cfg, "", "  ")
 		if err != nil {
@@ -164,12 +168,24 @@ func (a *app) upload(ctx context.Context, api *client.Client, cfg cove.Config, p
 	switch {
 	case before.Version.Number == made.Version.Number:
 		a.note("same     %s version %d: nothing changed", made.Name, made.Version.Number)
+	case len(changes) == 0 && hasSecret(made.Version.Config.Env):
+		// The values of secrets are told to nobody, so no difference can be seen.
+		a.note("updated  %s to version %d: a secret in env", made.Name, made.Version.Number)
 	case len(changes) == 0:
 		a.note("updated  %s to version %d", made.Name, made.Version.Number)
 	default:
 		a.note("updated  %s to version %d: %s", made.Name, made.Version.Number, strings.Join(changes, ", "))
 	}
 	return made, nil
+}
+
+func hasSecret(env cove.Env) bool {
+	for _, v := range env {
+		if v.Secret {
+			return true
+		}
+	}
+	return false
 }
 
 func (a *app) waitReady(ctx context.Context, api *client.Client, f wire.Function, wait time.Duration) error {

@@ -99,7 +99,10 @@ func (p *pack) addFolder(archive *tar.Writer, dir string, rules []ignoreRule) er
 			return err
 		}
 		if ignored(rules, name, d.IsDir()) {
-			p.Skipped = append(p.Skipped, name)
+			// These two are about the package, and nobody expects them in it.
+			if name != configFile && name != ignoreFile {
+				p.Skipped = append(p.Skipped, name)
+			}
 			if d.IsDir() {
 				return fs.SkipDir
 			}
