@@ -33,7 +33,7 @@ type flavour struct {
 }
 
 var runsc = flavour{
-	name: "runsc", fix: "make deps",
+	name: "runsc", fix: "make runsc",
 	overhead: 48 * cove.MiB,
 	threads:  64, perThread: 2,
 	flags: func(o Options, spec driver.Spec) []string {
