@@ -19,7 +19,7 @@ func TestCLIJourney(t *testing.T) {
 			env.Setenv("PATH", filepath.Dir(h.binary)+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			env.Setenv("COVE", h.binary)
 			// As the user who started the daemon, whose note says where it is.
-			env.Setenv("HOME", filepath.Dir(h.Data))
+			env.Setenv("HOME", h.home)
 			env.Setenv("GATEWAY", h.Gateway)
 			env.Setenv("API", h.API)
 			env.Setenv("IMAGES", imagesDir())

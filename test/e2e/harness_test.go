@@ -42,6 +42,8 @@ type options struct {
 	Env  []string
 	// Lab runs the daemon on a network host of its own; see newLab.
 	Lab *lab
+	// Long gives the data directory a long path.
+	Long bool
 	// NoCensus leaves out the search for leftovers when the test ends.
 	NoCensus bool
 }
@@ -72,6 +74,8 @@ type harness struct {
 	Client *client.Client
 	HTTP   *http.Client
 
+	// home is the user's directory, in which the data directory is.
+	home    string
 	options options
 	binary  string
 	log     *logBuffer
@@ -92,7 +96,10 @@ func start(t testing.TB, o options) *harness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Data = filepath.Join(dir, "data")
+	h.home, h.Data = dir, filepath.Join(dir, "data")
+	if o.Long {
+		h.Data = filepath.Join(dir, strings.Repeat("long", 20), strings.Repeat("path", 20), "data")
+	}
 	t.Cleanup(func() {
 		h.finish(t)
 		h.log.close()
@@ -159,7 +166,7 @@ func (h *harness) run(t testing.TB) {
 	h.API = ""
 	cmd := exec.Command(h.binary, append(h.serveArgs(), h.options.Args...)...)
 	cmd.Env = append(h.environment(), h.options.Env...)
-	cmd.Dir = filepath.Dir(h.Data)
+	cmd.Dir = h.home
 	cmd.Stdout, cmd.Stderr = h.log, h.log
 	// What the terminal sends to the tests is not for the daemon; their end is.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
@@ -191,7 +198,7 @@ func (h *harness) serveArgs() []string {
 // ready says whether the daemon takes requests. Where it listens is in the note
 // that it leaves for the command line of the same user.
 func (h *harness) ready() bool {
-	data, err := os.ReadFile(filepath.Join(filepath.Dir(h.Data), ".config", "cove", "server.json"))
+	data, err := os.ReadFile(filepath.Join(h.home, ".config", "cove", "server.json"))
 	if err != nil {
 		return false
 	}
@@ -314,7 +321,7 @@ func (h *harness) environment() []string {
 			env = append(env, v)
 		}
 	}
-	return append(env, "HOME="+filepath.Dir(h.Data))
+	return append(env, "HOME="+h.home)
 }
 
 // imagesDir and runscPath are where `make deps images` puts things, unless the
