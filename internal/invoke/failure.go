@@ -12,7 +12,7 @@ import (
 
 // failed finds out what went wrong in a call, ends the instance where it must
 // not serve again, and says what to tell the caller. retry is set when the
-// handler certainly did not run.
+// handler certainly did not run and another attempt may follow.
 func (c *call) failed(err error) (_ *cove.Error, retry bool) {
 	var function *cove.Error
 	switch {
@@ -31,7 +31,11 @@ func (c *call) failed(err error) (_ *cove.Error, retry bool) {
 	case errors.Is(err, runtime.ErrNotAccepted):
 		exit := c.lease.Ending()
 		c.lease.Break("ended before a request")
-		return c.exited(exit), true
+		if !c.last {
+			// Another instance answers: in this request's log nothing has ended.
+			return nil, true
+		}
+		return c.exited(exit), false
 
 	case errors.Is(err, runtime.ErrProtocol):
 		c.lease.Break("protocol broken")

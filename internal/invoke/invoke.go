@@ -103,9 +103,9 @@ func (s *Service) Do(ctx context.Context, r *Request, sink Sink) (*cove.Invocati
 		if err != nil {
 			return s.end(ctx, record, err)
 		}
-		c := &call{service: s, r: r, record: record, lease: lease, sink: sink}
+		c := &call{service: s, r: r, record: record, lease: lease, sink: sink, last: attempt > 0}
 		err, retry := c.run(ctx)
-		if !retry || attempt > 0 {
+		if !retry {
 			return s.end(ctx, record, err)
 		}
 	}
@@ -172,10 +172,12 @@ type call struct {
 	segment *logs.Segment
 	sink    Sink
 	timeout time.Duration
+	// last says that this attempt is not followed by another.
+	last bool
 }
 
 // run calls the handler and gives the instance back, whatever happens. retry is
-// set when the handler certainly did not run.
+// set when the handler certainly did not run and another attempt may follow.
 func (c *call) run(ctx context.Context) (_ *cove.Error, retry bool) {
 	defer c.lease.Release()
 	began := time.Now()

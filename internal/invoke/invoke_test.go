@@ -211,6 +211,9 @@ func TestDo(t *testing.T) {
 		if err != nil || got.Start != cove.StartCold {
 			t.Errorf("%v %+v", err, got)
 		}
+		if diff := cmp.Diff([]string{"doing y"}, f.log("r-y")); diff != "" {
+			t.Errorf("the log of a request that was answered tells of another's end: %s", diff)
+		}
 	})
 
 	run(t, "runs to its end for a caller who left", func(t *testing.T) {
