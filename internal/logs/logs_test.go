@@ -98,6 +98,77 @@ func TestStream(t *testing.T) {
 		}
 	})
 
+	t.Run("holds no more for a marker without its newline than for any other line", func(t *testing.T) {
+		t.Parallel()
+		b, s := setup(t)
+		g := s.Begin("r1")
+		fmt.Fprint(s, "a", g.Marker())
+		for range 1000 {
+			_, _ = s.Write([]byte(strings.Repeat("z", 1000)))
+		}
+		g.Wait(t.Context())
+		if got := texts(b)[0]; got != "r1: a" {
+			t.Errorf("the first line is %q", got)
+		}
+		if got := len(s.buf); got > lineLimit {
+			t.Errorf("%d bytes are held", got)
+		}
+	})
+
+	t.Run("forgets invocations whose markers never come", func(t *testing.T) {
+		t.Parallel()
+		_, s := setup(t)
+		first := s.Begin("r1")
+		for range 10_000 {
+			s.Begin("r2")
+		}
+		first.Wait(t.Context())
+		if got := len(s.pending); got > pendingLimit {
+			t.Errorf("%d are held", got)
+		}
+	})
+
+	t.Run("bounds what is printed between invocations as well", func(t *testing.T) {
+		t.Parallel()
+		b, s := setup(t)
+		for range 64 {
+			_, _ = s.Write([]byte(strings.Repeat(strings.Repeat("w", 1023)+"\n", 64)))
+		}
+		s.Begin("r1")
+		fmt.Fprintln(s, "next")
+		got := texts(b)
+		if n := len(got); n != 1024+2 || got[n-2] != "*: 3145728 bytes of output were dropped: what is printed between two invocations is limited to 1 MiB" || got[n-1] != "r1: next" {
+			t.Errorf("%d lines, the last %q", n, got[n-2:])
+		}
+	})
+
+	t.Run("finds the marker behind what it drops, wherever the pieces are cut", func(t *testing.T) {
+		t.Parallel()
+		b, s := setup(t)
+		g := s.Begin("r1")
+		_, _ = s.Write([]byte(strings.Repeat(strings.Repeat("w", 1023)+"\n", 1025)))
+		for _, c := range []byte("more" + g.Marker() + "\nbehind\n") {
+			_, _ = s.Write([]byte{c})
+		}
+		g.Wait(t.Context())
+		got := texts(b)
+		if diff := cmp.Diff([]string{"r1*: 1028 bytes of output were dropped: an invocation's log is limited to 1 MiB", ": behind"}, got[1024:]); diff != "" {
+			t.Error(diff)
+		}
+	})
+
+	t.Run("looks at each byte of a long line a bounded number of times", func(t *testing.T) {
+		t.Parallel()
+		_, s := setup(t)
+		s.Begin("r1")
+		for i := range lineLimit - 1 {
+			_, _ = s.Write([]byte("v"))
+			if s.clean != i+1 {
+				t.Fatalf("after %d bytes the next look begins at byte %d", i+1, s.clean)
+			}
+		}
+	})
+
 	t.Run("ends everything when the sandbox ends, the platform's word last", func(t *testing.T) {
 		t.Parallel()
 		b, s := setup(t)

@@ -12,11 +12,15 @@ import (
 )
 
 const (
-	// invocationLimit is how much of one invocation's output is kept; what is
-	// beyond it is counted and dropped.
+	// invocationLimit is how much of one invocation's output is kept, and how
+	// much of what is printed between two; what is beyond it is counted and
+	// dropped.
 	invocationLimit = 1 << 20
 	// lineLimit is where a line without an end is cut.
 	lineLimit = 64 << 10
+	// pendingLimit is how many invocations may await their marker. A shim writes
+	// each before it answers, so it takes one that is no shim any more to pass it.
+	pendingLimit = 256
 	// markerPrefix begins every marker; see docs/runtime-protocol.md.
 	markerPrefix = "\x1e cove "
 	markerLen    = len(markerPrefix) + 32
@@ -25,6 +29,9 @@ const (
 // Stream takes the output of one sandbox, in the order in which it was written,
 // and attributes it: what comes before an invocation's marker is that
 // invocation's. One goroutine writes to it; Begin may be called by another.
+//
+// The output is hostile: whatever it is, the memory that a stream takes is
+// bounded, and each byte is looked at a bounded number of times.
 type Stream struct {
 	book     *Book
 	function string
@@ -34,16 +41,20 @@ type Stream struct {
 	mu      sync.Mutex
 	pending []*Segment // began and not yet marked as ended, the oldest first
 	buf     []byte     // the beginning of a line that has no end yet
+	clean   int        // so much of buf holds no end of a line and no marker
+	between share      // of what is printed while nothing is pending
 	done    bool
 }
+
+// share is how much was printed of what may be, and how much beyond that.
+type share struct{ size, dropped int }
 
 // Segment is the output of one invocation.
 type Segment struct {
 	stream    *Stream
 	requestID string
 	marker    []byte
-	size      int
-	dropped   int
+	share     share
 	ended     chan struct{}
 	last      string // a line of the platform to be added at the end
 }
@@ -65,6 +76,13 @@ func (s *Stream) Begin(requestID string) *Segment {
 	if s.done {
 		close(g.ended)
 		return g
+	}
+	if len(s.pending) == 0 {
+		s.book.add(s.report("", s.between)...)
+		s.between = share{}
+	}
+	if len(s.pending) == pendingLimit {
+		s.book.add(s.end(s.pending[0])...)
 	}
 	s.pending = append(s.pending, g)
 	return g
@@ -120,61 +138,128 @@ func (s *Stream) Write(p []byte) (int, error) {
 // take consumes one line, or one marker, from the front of b; more is false when
 // what is left must wait for further output.
 func (s *Stream) take(b []byte) (used int, lines []Line, more bool) {
-	end := bytes.IndexByte(b, '\n')
-	start := -1
-	if len(s.pending) > 0 {
-		limit := b
-		if end >= 0 {
-			limit = b[:end]
-		}
-		start = bytes.Index(limit, s.pending[0].marker)
+	clean := s.clean
+	s.clean = 0
+	if s.share().dropped > 0 {
+		return s.drop(b)
 	}
-	switch {
-	case start >= 0:
-		if end < 0 {
-			return 0, nil, false // The marker's own newline is still to come.
+	end := bytes.IndexByte(b[clean:], '\n')
+	before := b
+	if end >= 0 {
+		end += clean
+		before = b[:end]
+	}
+	// The beginning of a marker may be in what was looked at already.
+	if start := s.findMarker(before, max(0, clean-markerLen)); start >= 0 {
+		used := behindMarker(b, start)
+		if used == 0 {
+			return 0, nil, false
 		}
 		if start > 0 {
 			lines = s.keep(b[:start])
 		}
-		lines = append(lines, s.end(s.pending[0])...)
-		// What stands between marker and newline was written by another
-		// thread meanwhile.
-		if behind := b[start+markerLen : end]; len(behind) > 0 {
-			lines = append(lines, s.keep(behind)...)
-		}
-		return end + 1, lines, true
+		return used, append(lines, s.end(s.pending[0])...), true
+	}
+	switch {
 	case end >= 0:
 		return end + 1, s.keep(b[:end]), true
 	case len(b) >= lineLimit:
 		return lineLimit - markerLen, s.keep(b[:lineLimit-markerLen]), true
 	default:
+		s.clean = len(b)
 		return 0, nil, false
 	}
 }
 
-// keep makes a line of text for the invocation that is running, unless that has
-// used up its share.
-func (s *Stream) keep(text []byte) []Line {
+// drop consumes what nobody will read, up to the marker, without looking for
+// lines: a flood of them would cost the host far more than the function.
+func (s *Stream) drop(b []byte) (used int, lines []Line, more bool) {
 	if len(s.pending) == 0 {
-		return []Line{s.line("", string(text), false)}
+		s.between.dropped += len(b)
+		return len(b), nil, false
 	}
 	g := s.pending[0]
-	if g.size+len(text)+1 > invocationLimit {
-		g.dropped += len(text) + 1
+	start := s.findMarker(b, 0)
+	if start < 0 {
+		used = max(0, len(b)-markerLen) // The last may be the beginning of one.
+		g.share.dropped += used
+		return used, nil, false
+	}
+	if used = behindMarker(b, start); used == 0 {
+		return 0, nil, false
+	}
+	g.share.dropped += start
+	return used, s.end(g), true
+}
+
+// findMarker is where the marker of the invocation that runs begins in b, -1 if
+// it is not there. It looks from the byte from on.
+func (s *Stream) findMarker(b []byte, from int) int {
+	if len(s.pending) == 0 {
+		return -1
+	}
+	start := bytes.Index(b[from:], s.pending[0].marker)
+	if start >= 0 {
+		start += from
+	}
+	return start
+}
+
+// behindMarker is where what follows the marker at start and its newline
+// begins, 0 if that is not known yet. Another thread may have written between
+// the two, so anything else than a newline is simply the next output: a marker
+// never waits for its newline while more comes in.
+func behindMarker(b []byte, start int) int {
+	end := start + markerLen
+	switch {
+	case end == len(b):
+		return 0
+	case b[end] == '\n':
+		return end + 1
+	default:
+		return end
+	}
+}
+
+// share is that of the invocation that runs, or of what is printed between two.
+func (s *Stream) share() *share {
+	if len(s.pending) == 0 {
+		return &s.between
+	}
+	return &s.pending[0].share
+}
+
+// keep makes a line of text for the invocation that is running, unless the share
+// is used up.
+func (s *Stream) keep(text []byte) []Line {
+	share, requestID := s.share(), ""
+	if len(s.pending) > 0 {
+		requestID = s.pending[0].requestID
+	}
+	if share.size+len(text)+1 > invocationLimit {
+		share.dropped += len(text) + 1
 		return nil
 	}
-	g.size += len(text) + 1
-	return []Line{s.line(g.requestID, string(text), false)}
+	share.size += len(text) + 1
+	return []Line{s.line(requestID, string(text), false)}
+}
+
+// report is the platform's line about what was dropped, if anything was.
+func (s *Stream) report(requestID string, of share) []Line {
+	switch {
+	case of.dropped == 0:
+		return nil
+	case requestID == "":
+		return []Line{s.line("", fmt.Sprintf("%d bytes of output were dropped: what is printed between two invocations is limited to 1 MiB", of.dropped), true)}
+	default:
+		return []Line{s.line(requestID, fmt.Sprintf("%d bytes of output were dropped: an invocation's log is limited to 1 MiB", of.dropped), true)}
+	}
 }
 
 // end closes g, which is the first of the pending ones.
 func (s *Stream) end(g *Segment) (lines []Line) {
 	s.pending = s.pending[1:]
-	if g.dropped > 0 {
-		lines = append(lines, s.line(g.requestID, fmt.Sprintf(
-			"%d bytes of output were dropped: an invocation's log is limited to 1 MiB", g.dropped), true))
-	}
+	lines = s.report(g.requestID, g.share)
 	if g.last != "" {
 		lines = append(lines, s.line(g.requestID, g.last, true))
 	}
