@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/covefn/cove/internal/app"
 	"github.com/covefn/cove/internal/cli"
@@ -15,8 +16,9 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// A second signal ends the program at once.
-	context.AfterFunc(ctx, stop)
+	// A second signal ends the program at once. One that comes with the first is
+	// none: a terminal and the program that started this one both send it.
+	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	code := cli.Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, cli.Backend{
 		Version: version(),
 		Serve: func(ctx context.Context, cfg config.Config) error {

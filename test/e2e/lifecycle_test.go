@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -159,6 +160,26 @@ func TestSIGTERMDrains(t *testing.T) {
 	}
 	if a, err := h.try(t.Context(), request{Path: "/sleeper-docker?s=0"}); err == nil {
 		t.Errorf("a request after the end was answered %d", a.Status)
+	}
+}
+
+// Ctrl-C in a terminal reaches the daemon from the terminal and again from the
+// script that started it. Both together are one wish to end well, and nothing
+// is left behind.
+func TestTwoSignalsAtOnceAreOne(t *testing.T) {
+	h := start(t, options{})
+	for _, isolation := range isolations {
+		h.deploy(t, function("hello-"+isolation, "python", isolation), echo("python", "hello"))
+	}
+	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		if err := h.cmd.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	h.wait(t)
+	if h.exit != nil {
+		t.Errorf("the daemon ended with %v", h.exit)
 	}
 }
 
