@@ -71,7 +71,10 @@ type progressReader struct {
 func (p progressReader) Read(b []byte) (int, error) {
 	setReadDeadline(p.w, p.timeout)
 	n, err := p.Reader.Read(b)
-	if err != nil && !errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
+		bodyRead(p.w)
+	case err != nil:
 		err = bodyError(err)
 	}
 	return n, err
@@ -119,6 +122,7 @@ func (a *API) readJSON(w http.ResponseWriter, r *http.Request, limit int64) ([]b
 	if err != nil {
 		return nil, bodyError(err)
 	}
+	bodyRead(w)
 	return data, nil
 }
 

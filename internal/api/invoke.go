@@ -124,6 +124,7 @@ func (a *API) readEvent(w http.ResponseWriter, r *http.Request, v *cove.Version)
 	if err != nil {
 		return nil, bodyError(err)
 	}
+	bodyRead(w)
 	payload = bytes.TrimSpace(payload)
 	if len(payload) > 0 && !json.Valid(payload) {
 		return nil, cove.Errorf(cove.CodeInvalid, "the event must be JSON; text goes in quotes")
@@ -145,10 +146,13 @@ func (a *API) writeResult(w http.ResponseWriter, req *invoke.Request, record *co
 		out.Outcome, out.Error, out.Answer = string(failed.Code), &p, nil
 	}
 	for _, line := range a.Logs.Tail(req.Version.Function, req.ID, logTail) {
-		out.Logs = append(out.Logs, wire.LogLine(line))
+		// The caller chose the id, and may have chosen another's: what a call of
+		// that printed is not for a token that may not read logs.
+		if !line.Time.Before(req.Arrived) && line.Instance == out.Invocation.Instance {
+			out.Logs = append(out.Logs, wire.LogLine(line))
+		}
 	}
 	w.Header().Set(OutcomeHeader, out.Outcome)
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(a.WriteTimeout))
 	writeJSON(w, http.StatusOK, "application/json", out)
 }
 

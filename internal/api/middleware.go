@@ -50,8 +50,8 @@ func (a *API) chain(next http.Handler) http.Handler {
 	return a.observe(a.authorise(next))
 }
 
-// observe names the request, sets the headers every answer has, survives a
-// panic and logs.
+// observe names the request, sets the headers every answer has, bounds the time
+// that a caller may let pass, survives a panic and logs.
 func (a *API) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		arrived := time.Now()
@@ -70,7 +70,12 @@ func (a *API) observe(next http.Handler) http.Handler {
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		rec := &recorder{ResponseWriter: w}
+		rec := &recorder{ResponseWriter: w, timeout: a.WriteTimeout}
+		if r.ContentLength != 0 {
+			// Also where nobody reads the body: net/http waits for the rest of it
+			// before it answers, also a caller without a token.
+			setReadDeadline(w, a.BodyTimeout)
+		}
 		defer func() {
 			if v := recover(); v != nil && v != http.ErrAbortHandler {
 				a.Log.LogAttrs(ctx, slog.LevelError, "control API handler panicked", slog.String("request_id", id),
@@ -90,10 +95,11 @@ func (a *API) observe(next http.Handler) http.Handler {
 	})
 }
 
-// recorder remembers the status.
+// recorder remembers the status, and gives each write a time.
 type recorder struct {
 	http.ResponseWriter
-	status int
+	timeout time.Duration
+	status  int
 }
 
 // Unwrap is for http.ResponseController.
@@ -104,6 +110,7 @@ func (r *recorder) WriteHeader(code int) {
 	if r.status == 0 {
 		r.status = code
 	}
+	r.bound()
 	r.ResponseWriter.WriteHeader(code)
 }
 
@@ -112,7 +119,12 @@ func (r *recorder) Write(p []byte) (int, error) {
 	if r.status == 0 {
 		r.status = http.StatusOK
 	}
+	r.bound()
 	return r.ResponseWriter.Write(p)
+}
+
+func (r *recorder) bound() {
+	_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Now().Add(r.timeout))
 }
 
 const invokePattern = "POST " + Prefix + "/functions/{name}/invoke"

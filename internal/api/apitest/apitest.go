@@ -119,7 +119,7 @@ func (s *Server) Warm(_ context.Context, v *cove.Version) *cove.Error {
 // "slow" (past its timeout), "busy" (no instance), "streams".
 func (s *Server) Do(_ context.Context, r *invoke.Request, sink invoke.Sink) (*cove.Invocation, *cove.Error) {
 	s.Log(r.Version.Function, r.ID, "called")
-	i := &cove.Invocation{ID: r.ID, Function: r.Version.Function, Version: r.Version.Number, Kind: r.Kind, Start: cove.StartWarm, Outcome: cove.OutcomeOK}
+	i := &cove.Invocation{ID: r.ID, Function: r.Version.Function, Version: r.Version.Number, Instance: "i-1", Kind: r.Kind, Start: cove.StartWarm, Outcome: cove.OutcomeOK}
 	switch r.Version.Function {
 	case "raises":
 		return i, &cove.Error{Code: cove.CodeFunctionError, Message: "the handler raised an error", Function: &cove.FunctionError{Type: "ValueError", Message: "no"}}
