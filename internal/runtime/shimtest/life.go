@@ -382,6 +382,18 @@ func contextRules() []rule {
 				t.Errorf("Lambda's environment %+v", l)
 			}
 		}},
+		{"the variables that say where modules are work, though they come after the start", source{
+			"import sys\ndef handler(event, context):\n    return [p for p in sys.path if 'mine' in p]\n",
+			"exports.handler = async () => require('node:module').globalPaths.filter((p) => p.includes('mine'));\n",
+		}, func(t *testing.T, s *session) {
+			for _, name := range []string{"PYTHONPATH", "NODE_PATH"} {
+				s.init.Env[name] = "/tmp/mine:/tmp/mine too"
+			}
+			s.mustLoad(t)
+			if got := strings.ReplaceAll(s.direct(t, ""), ", ", ","); got != `["/tmp/mine","/tmp/mine too"]` {
+				t.Errorf("modules are looked for in %s", got)
+			}
+		}},
 		{"the time left is counted down from what the host said", tells, func(t *testing.T, s *session) {
 			s.mustLoad(t)
 			s.timeout = 5 * time.Second

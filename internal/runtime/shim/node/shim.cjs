@@ -273,6 +273,8 @@ function prepare(init) {
     LAMBDA_TASK_ROOT: init.code_dir,
     _HANDLER: init.handler,
   }, init.env);
+  // Node.js looks at this variable only when it starts, before INIT.
+  if (env.NODE_PATH) require('node:module')._initPaths();
   state.maxAnswer = init.max_answer;
   state.function = {
     callbackWaitsForEmptyEventLoop: true,

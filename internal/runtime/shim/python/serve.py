@@ -380,6 +380,8 @@ def prepare(init, code_dir, handler):
     paths = [code_dir]
     if os.path.isdir(code_dir + "/python"):
         paths.append(code_dir + "/python")
+    # Python itself looks at this variable only when it starts, before INIT.
+    paths += [p for p in os.environ.get("PYTHONPATH", "").split(":") if p]
     sys.path[:0] = paths
     sys.argv = [""]
     try:
