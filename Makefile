@@ -15,7 +15,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PATH,http_proxy,htt
 
 .PHONY: help
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: deps build runsc images ## Install what is missing, build, start Cove and deploy two examples
@@ -24,6 +24,10 @@ run: deps build runsc images ## Install what is missing, build, start Cove and d
 .PHONY: test
 test: deps build runsc images ## Run every check and test
 	@scripts/test.sh
+
+.PHONY: test-cgroup2
+test-cgroup2: deps runsc images ## Test the drivers on control groups of version 2, in an emulated machine
+	@scripts/cgroup2.sh
 
 .PHONY: bench
 bench: deps build runsc images ## Run the benchmarks
@@ -56,4 +60,4 @@ images: build ## Build the runtime images, those that are not up to date
 
 .PHONY: clean
 clean: ## Remove what was built; the state of `make run` stays
-	@$(SUDO) rm -rf bin .cache/images .cache/staticcheck
+	@$(SUDO) rm -rf bin .cache/images .cache/staticcheck .cache/cgroup2

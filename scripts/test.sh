@@ -14,6 +14,7 @@ $unformatted"
 
 say "go vet"
 go vet ./...
+go vet -tags cgroup2 ./internal/driver/host
 
 say "staticcheck"
 (cd tools/lint && go build -o ../../.cache/staticcheck honnef.co/go/tools/cmd/staticcheck)
@@ -26,3 +27,6 @@ say "go test -race"
 run=()
 [ "$(id -u)" -eq 0 ] || run=(-exec "sudo -E")
 go test -race -p "${TEST_P:-2}" -timeout "${TEST_TIMEOUT:-20m}" "${run[@]}" "$@" ./...
+
+say "control groups of version 2"
+scripts/cgroup2.sh
