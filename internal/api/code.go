@@ -71,10 +71,7 @@ type progressReader struct {
 func (p progressReader) Read(b []byte) (int, error) {
 	setReadDeadline(p.w, p.timeout)
 	n, err := p.Reader.Read(b)
-	switch {
-	case errors.Is(err, io.EOF):
-		bodyRead(p.w)
-	case err != nil:
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = bodyError(err)
 	}
 	return n, err
@@ -122,7 +119,6 @@ func (a *API) readJSON(w http.ResponseWriter, r *http.Request, limit int64) ([]b
 	if err != nil {
 		return nil, bodyError(err)
 	}
-	bodyRead(w)
 	return data, nil
 }
 

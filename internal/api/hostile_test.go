@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,27 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/covefn/cove"
 	"github.com/covefn/cove/client/wire"
 	"github.com/covefn/cove/internal/api"
-	"github.com/covefn/cove/internal/invoke"
 )
-
-// slowly is an Invoker that takes longer than a body may, and says what became
-// of its context meanwhile.
-type slowly struct {
-	invoke.Doer
-	took time.Duration
-}
-
-func (s slowly) Do(ctx context.Context, r *invoke.Request, sink invoke.Sink) (*cove.Invocation, *cove.Error) {
-	select {
-	case <-ctx.Done():
-		return nil, cove.Errorf(cove.CodeInternal, "the caller was taken for gone: %v", context.Cause(ctx))
-	case <-time.After(s.took):
-		return s.Doer.Do(ctx, r, sink)
-	}
-}
 
 // Callers who mean ill.
 func TestHostileCallers(t *testing.T) {
@@ -69,18 +50,6 @@ func TestHostileCallers(t *testing.T) {
 		n, err := io.Copy(io.Discard, conn)
 		if nerr, ok := err.(net.Error); ok && nerr.Timeout() {
 			t.Errorf("after %d bytes the connection is still open", n)
-		}
-	})
-
-	t.Run("who invoke are not taken for gone while the function runs", func(t *testing.T) {
-		t.Parallel()
-		c := setup(t, func(o *api.Options) {
-			o.BodyTimeout = 100 * time.Millisecond
-			o.Invoker = slowly{o.Invoker, 500 * time.Millisecond}
-		})
-		c.json("POST", "/api/v1/functions", `{"name":"hello","runtime":"python","files":{"main.py":"x"}}`)
-		if a := c.json("POST", "/api/v1/functions/hello/invoke", `1`); a.StatusCode != 200 {
-			t.Errorf("%s: %s", a.Status, a.body)
 		}
 	})
 

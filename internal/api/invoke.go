@@ -124,7 +124,6 @@ func (a *API) readEvent(w http.ResponseWriter, r *http.Request, v *cove.Version)
 	if err != nil {
 		return nil, bodyError(err)
 	}
-	bodyRead(w)
 	payload = bytes.TrimSpace(payload)
 	if len(payload) > 0 && !json.Valid(payload) {
 		return nil, cove.Errorf(cove.CodeInvalid, "the event must be JSON; text goes in quotes")

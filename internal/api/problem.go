@@ -186,10 +186,3 @@ func bodyError(err error) error {
 func setReadDeadline(w http.ResponseWriter, d time.Duration) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d))
 }
-
-// bodyRead ends the time for the body, which has been read to its end. net/http
-// goes on to read, to notice that the caller leaves, and takes a deadline that
-// passes for just that.
-func bodyRead(w http.ResponseWriter) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-}
