@@ -62,6 +62,11 @@ __pycache__, .venv, .env and their like. node_modules goes along.`,
 	c.Flags().BoolVar(&f.noWait, "no-wait", false, "do not wait until the function is loaded")
 	c.Flags().DurationVar(&f.wait, "wait", 2*time.Minute, "longest `time` to wait until the function is loaded")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "only say what would be deployed")
+	for name, values := range map[string][]string{
+		"runtime": {"python", "node"}, "isolation": {"gvisor", "docker", "runc"}, "network": {"none", "egress"}, "auth": {"public", "token"},
+	} {
+		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	}
 	return a.printable(a.remote(c))
 }
 

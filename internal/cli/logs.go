@@ -51,6 +51,11 @@ func (a *app) logsCommand() *cobra.Command {
 	return a.printable(a.remote(c))
 }
 
+// shortID is the end of a request id: those of one minute begin alike.
+func shortID(id string) string {
+	return orDash(id[max(0, len(id)-8):])
+}
+
 // printLines writes one line each; in JSON one object each.
 func (a *app) printLines(w io.Writer, lines []wire.LogLine, asJSON bool) {
 	for _, l := range lines {
@@ -61,7 +66,7 @@ func (a *app) printLines(w io.Writer, lines []wire.LogLine, asJSON bool) {
 			}
 			continue
 		}
-		head := l.Time.Local().Format("15:04:05.000") + " " + fmt.Sprintf("%-8.8s", orDash(l.RequestID))
+		head := l.Time.Local().Format("15:04:05.000") + " " + fmt.Sprintf("%-8s", shortID(l.RequestID))
 		text := clean(l.Text)
 		if l.Platform {
 			text = a.colour(w, grey, "cove: "+text)
