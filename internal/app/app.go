@@ -193,12 +193,20 @@ func (a *App) openIsolations(ctx context.Context) (err error) {
 	}
 	a.isolations = newIsolations(drivers)
 	a.onClose(a.isolations.close)
+	if a.isolations.drivers[a.cfg.Isolation] == nil {
+		return fmt.Errorf("isolation: %q is not known; there are %s", a.cfg.Isolation, strings.Join(a.isolations.order, ", "))
+	}
+	available := 0
 	for _, r := range a.isolations.probe(ctx) {
 		if r.Available {
+			available++
 			a.log.Info("isolation", "name", r.Isolation, "version", r.Version)
 		} else {
 			a.log.Warn("isolation is not available", "name", r.Isolation, "reason", r.Reason, "fix", r.Fix)
 		}
+	}
+	if available == 0 {
+		a.log.Error("no isolation is available, so no function can run; `cove doctor` says how to mend that")
 	}
 	return nil
 }
