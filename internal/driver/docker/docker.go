@@ -58,8 +58,10 @@ type Driver struct {
 	cgroups *host.Cgroups
 	loads   singleflight.Group
 
-	// unusable is set when this driver can never work here, and says why.
+	// unusable is set when this driver can never work here, and says why; fix is
+	// the command that mends it, if there is one.
 	unusable *cove.Error
+	fix      string
 
 	// ctx ends with Close. Requests to Docker use it and not the caller's: one
 	// that is given up half-way may or may not have had its effect.
@@ -91,6 +93,7 @@ func New(o Options) (*Driver, error) {
 		return nil, err
 	}
 	var unusable *cove.Error
+	fix := ""
 	groups, err := host.FindCgroups()
 	if err != nil {
 		unusable = cove.Errorf(cove.CodeUnavailable, "Docker's sandboxes need control groups: %w", err)
@@ -98,7 +101,7 @@ func New(o Options) (*Driver, error) {
 	address := cmp.Or(o.Host, os.Getenv("DOCKER_HOST"), client.DefaultDockerHost)
 	if !strings.HasPrefix(address, "unix://") {
 		unusable = cove.Errorf(cove.CodeUnavailable, "Docker at %s is not on this machine for sure: Cove shares directories with its sandboxes and needs a unix socket, such as %s", address, client.DefaultDockerHost)
-		address = client.DefaultDockerHost
+		address, fix = client.DefaultDockerHost, "unset DOCKER_HOST"
 	}
 	// One connection for each request: none of those kept open is found dead
 	// after a restart of Docker, and what one costs is nothing beside a container.
@@ -109,12 +112,12 @@ func New(o Options) (*Driver, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &Driver{
-		dir: dir, network: o.Network, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), api: api, cgroups: groups, unusable: unusable,
+		dir: dir, network: o.Network, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), api: api, cgroups: groups, unusable: unusable, fix: fix,
 		ctx: ctx, cancel: cancel,
 		images: map[string][]string{}, owners: map[string]bool{}, pending: map[*request]struct{}{},
 	}
 	if err := d.makeDirs(); err != nil {
-		d.unusable = cove.Errorf(cove.CodeUnavailable, "Docker's sandboxes need a directory at %s: %w", dir, err)
+		d.unusable, d.fix = cove.Errorf(cove.CodeUnavailable, "Docker's sandboxes need a directory at %s: %w", dir, err), ""
 	}
 	return d, nil
 }

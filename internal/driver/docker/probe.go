@@ -30,8 +30,14 @@ func (d *Driver) Probe(ctx context.Context) driver.Report {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	report := driver.Report{Isolation: Isolation, Overhead: overhead}
+	// Without root even asking Docker may fail, for a reason that is not the
+	// first one to mend.
+	if os.Geteuid() != 0 {
+		report.Reason, report.Fix = "Cove mounts directories into sandboxes and so must run as root", "sudo cove serve"
+		return report
+	}
 	if d.unusable != nil {
-		report.Reason, report.Fix = d.unusable.Message, "unset DOCKER_HOST"
+		report.Reason, report.Fix = d.unusable.Message, d.fix
 		return report
 	}
 	version, err := d.api.ServerVersion(ctx, client.ServerVersionOptions{})
@@ -45,13 +51,9 @@ func (d *Driver) Probe(ctx context.Context) driver.Report {
 		report.Reason, report.Fix = d.whyAway(err)
 		return report
 	}
-	switch {
-	case info.Info.OSType != "linux":
+	if info.Info.OSType != "linux" {
 		report.Reason = "Docker's containers here are of " + info.Info.OSType + "; Cove's are of Linux"
 		report.Fix = "switch Docker to Linux containers"
-		return report
-	case os.Geteuid() != 0:
-		report.Reason, report.Fix = "Cove mounts directories into sandboxes and so must run as root", "sudo cove serve"
 		return report
 	}
 	report.Notes = append(report.Notes, fmt.Sprintf("Docker keeps images and containers with %s and control groups (version %s) with %s.", info.Info.Driver, info.Info.CgroupVersion, info.Info.CgroupDriver))

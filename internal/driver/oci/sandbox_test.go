@@ -169,7 +169,7 @@ func TestProbe(t *testing.T) {
 
 	t.Run("a runtime that is missing is said to be, with what gets it", func(t *testing.T) {
 		t.Parallel()
-		if r := probe(t, "/no/such/runsc"); r.Available || !strings.Contains(r.Reason, "runsc was not found") || r.Fix == "" {
+		if r := probe(t, "/no/such/runsc"); r.Available || !strings.Contains(r.Reason, "runsc was not found") || r.Fix != "make runsc" {
 			t.Errorf("report %+v", r)
 		}
 	})
