@@ -96,3 +96,23 @@ func TestIdleInstancesGo(t *testing.T) {
 		}
 	}
 }
+
+// Modules are found where PYTHONPATH and NODE_PATH say, though the package comes
+// to a language that has started already and looked there in vain.
+func TestModulePaths(t *testing.T) {
+	h := start(t, options{})
+	code := files{
+		"main.py": "import mine\n\ndef handler(event, context):\n    return mine.NAME\n", "lib/mine.py": "NAME = 'mine'\n",
+		"index.js": "exports.handler = async () => require('mine');\n", "lib/mine.js": "module.exports = 'mine';\n",
+	}
+	for _, isolation := range isolations {
+		for language := range languages {
+			cfg := function("paths-"+language+"-"+isolation, language, isolation)
+			cfg.Env = cove.Env{"PYTHONPATH": {Value: "/cove/code/lib"}, "NODE_PATH": {Value: "/cove/code/lib"}}
+			h.deploy(t, cfg, code)
+			if a := h.get(t, cfg.Route); a.Body != `"mine"` {
+				t.Errorf("%s on %s answers %d: %.500s", language, isolation, a.Status, a.Body)
+			}
+		}
+	}
+}

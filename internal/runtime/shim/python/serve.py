@@ -382,7 +382,10 @@ def prepare(init, code_dir, handler):
         paths.append(code_dir + "/python")
     # Python itself looks at this variable only when it starts, before INIT.
     paths += [p for p in os.environ.get("PYTHONPATH", "").split(":") if p]
-    sys.path[:0] = paths
+    sys.path[:] = paths + [p for p in sys.path if p not in paths]
+    # What was looked for before the package was there is there now.
+    for path in [path for path, finder in sys.path_importer_cache.items() if finder is None]:
+        del sys.path_importer_cache[path]
     sys.argv = [""]
     try:
         os.chdir(code_dir)
