@@ -28,7 +28,7 @@ type exchange struct {
 	route    route.Result
 	params   route.Params
 	deadline time.Time // of Cove-Timeout
-	reserved int64     // bytes of Gateway.bodies
+	reserved int64     // bytes of Gateway.bodies, of the version's function
 	unread   bool      // there is a body, and it was not read to its end
 
 	started bool // the head of an answer was written
@@ -42,6 +42,8 @@ var _ invoke.Sink = (*exchange)(nil)
 const (
 	// piece is how much of an answer a caller must take within WriteTimeout.
 	piece = 32 << 10
+	// uncounted is how large an answer may be that takes no part in BodyMemory.
+	uncounted = 64 << 10
 	// maxAnswerHead bounds the head of a function's answer.
 	maxAnswerHead = 64 << 10
 )
@@ -52,6 +54,15 @@ func (x *exchange) Answer(a *runtime.Answer) error {
 	head := a.Head
 	if head == nil {
 		head = &runtime.Head{}
+	}
+	// A caller may take hours to read a large answer, and many callers may. What
+	// a socket's buffer holds anyway is not worth counting: so there are always
+	// answers, whatever is held.
+	if n := int64(len(a.Payload)); n > uncounted {
+		if err := x.reserve(n); err != nil {
+			x.fail(err)
+			return err
+		}
 	}
 	if err := x.begin(head, a.Payload, false); err != nil {
 		return err

@@ -14,7 +14,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/covefn/cove"
@@ -56,7 +55,8 @@ type Options struct {
 	// header lines.
 	MaxHead    cove.ByteSize
 	MaxHeaders int
-	// BodyMemory bounds the bodies that are held at once, all together.
+	// BodyMemory bounds the bodies that are held at once, those of requests and
+	// the whole ones of answers, all together. One function may have half.
 	BodyMemory cove.ByteSize
 	// NewID makes request ids; nil is NewID.
 	NewID func() string
@@ -73,8 +73,8 @@ type Authorizer interface {
 // Gateway is the http.Handler of the data plane. It is safe for concurrent use.
 type Gateway struct {
 	opts   Options
-	bodies atomic.Int64 // bytes of bodies held now
-	events sync.Pool    // *[]byte
+	bodies bodies
+	events sync.Pool // *[]byte
 }
 
 // New makes a Gateway.
@@ -92,7 +92,7 @@ func New(o Options) *Gateway {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{opts: o}
+	g := &Gateway{opts: o, bodies: bodies{limit: int64(o.BodyMemory), of: map[string]int64{}}}
 	g.events.New = func() any { return new(make([]byte, 0, 4096)) }
 	return g
 }
@@ -119,7 +119,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // run serves and says whether what was sent must be cut off.
 func (x *exchange) run() (abort bool) {
 	defer func() {
-		x.g.bodies.Add(-x.reserved)
+		x.release()
 		p := recover()
 		if p == nil {
 			return

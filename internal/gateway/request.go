@@ -159,15 +159,22 @@ func (x *exchange) readBody() ([]byte, *cove.Error) {
 	}
 }
 
+// reserve takes n bytes of the memory for bodies, until release.
 func (x *exchange) reserve(n int64) *cove.Error {
-	x.reserved += n
-	if x.g.bodies.Add(n) > int64(x.g.opts.BodyMemory) {
-		return &cove.Error{
-			Code: cove.CodeOverloaded, RetryAfter: time.Second,
-			Message: "too many request bodies are being held; try again",
-		}
+	if x.g.bodies.take(x.version.Function, n) {
+		x.reserved += n
+		return nil
 	}
-	return nil
+	return &cove.Error{
+		Code: cove.CodeOverloaded, RetryAfter: time.Second,
+		Message: "too many bodies are being held; try again",
+	}
+}
+
+func (x *exchange) release() {
+	if x.reserved > 0 {
+		x.g.bodies.give(x.version.Function, x.reserved)
+	}
 }
 
 func (x *exchange) bodyError(err error) *cove.Error {

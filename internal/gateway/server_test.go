@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/internal/invoke"
+	"github.com/covefn/cove/internal/runtime"
 )
 
 // counted is a Doer that tells of every request it gets.
@@ -181,7 +184,7 @@ func TestLimits(t *testing.T) {
 	})
 	t.Run("all bodies together are bounded, and what was held is given back", func(t *testing.T) {
 		t.Parallel()
-		w := setup(t, Options{Invoke: text("ok"), BodyMemory: 10_000}, function("f", "/f"))
+		w := setup(t, Options{Invoke: text("ok"), BodyMemory: 20_000}, function("f", "/f"))
 		c := w.client(false)
 		for range 3 {
 			if res := w.send(c, "POST", "/f", strings.Repeat("x", 9_000)); res.StatusCode != 200 {
@@ -190,6 +193,58 @@ func TestLimits(t *testing.T) {
 			if res := w.send(c, "POST", "/f", strings.Repeat("x", 11_000)); res.StatusCode != 503 || res.Header.Get("Retry-After") != "1" {
 				t.Errorf("%s", res.Status)
 			}
+		}
+	})
+	t.Run("the bodies of one function leave room for those of others", func(t *testing.T) {
+		t.Parallel()
+		held, let := make(chan struct{}, 2), make(chan struct{})
+		hold := doFunc(func(_ context.Context, _ *invoke.Request, sink invoke.Sink) *cove.Error {
+			held <- struct{}{}
+			<-let
+			return cove.AsError(sink.Answer(&runtime.Answer{}))
+		})
+		w := setup(t, Options{Invoke: hold, BodyMemory: 20_000}, function("f", "/f"), function("g", "/g"))
+		c := w.client(false)
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer close(let)
+		for _, path := range []string{"/f", "/g"} {
+			wg.Go(func() {
+				if res := w.send(c, "POST", path, strings.Repeat("x", 6_000)); res.StatusCode != 200 {
+					t.Errorf("%s: %s", path, res.Status)
+				}
+			})
+			<-held
+			if res := w.send(c, "POST", path, strings.Repeat("x", 6_000)); res.StatusCode != 503 {
+				t.Errorf("a second one for %s: %s", path, res.Status)
+			}
+		}
+	})
+	t.Run("large answers that are not read are bounded too, and small ones go on", func(t *testing.T) {
+		t.Parallel()
+		sizes := doFunc(func(_ context.Context, r *invoke.Request, sink invoke.Sink) *cove.Error {
+			n := 4 << 20
+			if len(r.Payload) > 0 {
+				n = 10_000
+			}
+			_ = sink.Answer(&runtime.Answer{Payload: make([]byte, n)})
+			return nil
+		})
+		w := setup(t, Options{Invoke: sizes, BodyMemory: 18 << 20}, function("f", "/f"))
+		c := w.client(false)
+		for range 2 { // Each keeps its answer, as large as no socket's buffers are.
+			r := w.raw()
+			_ = r.Conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+			r.say("GET /f HTTP/1.1\r\nHost: h\r\n\r\n")
+			if _, err := r.Peek(1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if res := w.send(c, "GET", "/f", ""); res.StatusCode != 503 || res.Header.Get("Retry-After") != "1" {
+			t.Errorf("a third large answer: %s", res.Status)
+		}
+		if res := w.send(c, "POST", "/f", "x"); res.StatusCode != 200 {
+			t.Errorf("a small answer: %s", res.Status)
 		}
 	})
 }
