@@ -58,7 +58,8 @@ func (c *Cgroup) Parent() string { return "/" + c.path }
 // systemd cgroup driver. systemd makes and removes what is beneath it as it
 // likes, so there the limits must also be given to Docker, this group bounds
 // and measures nothing, and Cgroups.Adopt of the container's first process is
-// the handle to use.
+// the handle to use. The slice itself is systemd's: empty, it stays until systemd
+// is told to stop it.
 func (c *Cgroup) SystemdParent() string {
 	owner, _, _ := strings.Cut(strings.TrimPrefix(c.path, groupRoot+"/"), "/")
 	return groupRoot + "-" + owner + ".slice"

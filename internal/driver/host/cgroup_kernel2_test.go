@@ -123,6 +123,23 @@ func TestCgroupKernelV2(t *testing.T) {
 		}
 	})
 
+	t.Run("want of memory ends all of a group that was adopted", func(t *testing.T) {
+		t.Parallel()
+		c := newGroup(t, limits)
+		cmd := runIn(t, c, "echo; sleep 600")
+		a, err := c.set.Adopt(cmd.Process.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(filepath.Join(a.ops.procsDir(), "memory.oom.group"))
+		if got := strings.TrimSpace(string(data)); err != nil || got != "1" {
+			t.Errorf("memory.oom.group is %q, %v", got, err)
+		}
+		if err := a.Remove(); err != nil {
+			t.Error(err)
+		}
+	})
+
 	t.Run("the processes in a container's root make room", func(t *testing.T) {
 		t.Parallel()
 		set := delegated(t, controllersV2...)

@@ -114,7 +114,9 @@ func (s *Cgroups) New(owner, id string, l driver.Limits) (*Cgroup, error) {
 }
 
 // Adopt is the group in which the process pid is, which somebody else made:
-// Docker with the systemd driver. Remove only closes it.
+// Docker with the systemd driver. Its limits stay as they are, and as in a group
+// of New, nothing is swapped and want of memory ends everything in it where the
+// kernel can do that. Remove only closes it.
 func (s *Cgroups) Adopt(pid int) (*Cgroup, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 	if err != nil {
@@ -129,7 +131,11 @@ func (s *Cgroups) Adopt(pid int) (*Cgroup, error) {
 		return nil, fmt.Errorf("process %d is in no control group of its own", pid)
 	}
 	c := s.group(strings.TrimPrefix(path, "/"))
-	if err := c.ops.open(true); err != nil {
+	err = c.ops.open(true)
+	if err == nil {
+		err = c.ops.setLimits(driver.Limits{}, true)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("adopt the control group %s: %w", path, err), c.Remove())
 	}
 	return c, nil

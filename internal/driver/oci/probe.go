@@ -12,8 +12,9 @@ import (
 	"github.com/covefn/cove/internal/driver"
 )
 
-// probePatience bounds a Probe.
-const probePatience = 5 * time.Second
+// probePatience bounds a Probe. It has room for a machine that is slow and busy,
+// of which it would be wrong to say that it cannot run the isolation.
+const probePatience = 10 * time.Second
 
 // Probe implements driver.Driver. It runs the runtime once for real, which
 // takes a fraction of a second, and then not again until the binary changes.
