@@ -86,7 +86,10 @@ func (d *draft) copyImage(ctx context.Context, content v1.Image, progress Progre
 		return fmt.Errorf("it has %d layers and its configuration says %d", len(layers), len(config.RootFS.DiffIDs))
 	}
 	moved()
-	d.config.Config = config.Config
+	// Of what an image says about its containers, Docker would heed more than the
+	// variables: a volume is a directory outside of every limit, a label may be
+	// that by which Cove knows its own containers.
+	d.config.Config = v1.Config{Env: config.Config.Env}
 	d.config.Created = config.Created
 	for i, layer := range layers {
 		progress.Step(fmt.Sprintf("layer %d of %d", i+1, len(layers)))

@@ -100,6 +100,38 @@ func TestPull(t *testing.T) {
 		wantNothingHalfDone(t, s)
 	})
 
+	t.Run("what an image wants of its containers is not heeded", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t)
+		content := imageFor(t, runtime.GOARCH)
+		config, err := content.ConfigFile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		config = config.DeepCopy()
+		config.Config.Volumes, config.Config.Labels = map[string]struct{}{"/data": {}}, map[string]string{"cove.owner": "me"}
+		if content, err = mutate.ConfigFile(content, config); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Pull(t.Context(), "lang", serveRegistry(t, content, plain), Quiet{}); err != nil {
+			t.Fatal(err)
+		}
+		kept, err := layout.ImageIndexFromPath(filepath.Join(s.Dir(), "lang"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := imagesOf(kept, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if config, err = found[0].ConfigFile(); err != nil {
+			t.Fatal(err)
+		}
+		if c := config.Config; len(c.Volumes) > 0 || len(c.Labels) > 0 || len(c.Env) != 1 {
+			t.Errorf("the image says %+v", c)
+		}
+	})
+
 	t.Run("an image for another processor is refused", func(t *testing.T) {
 		t.Parallel()
 		s := setup(t)
