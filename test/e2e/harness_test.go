@@ -324,7 +324,7 @@ func (h *harness) environment() []string {
 	return append(env, "HOME="+h.home)
 }
 
-// imagesDir and runscPath are where `make deps images` puts things, unless the
+// imagesDir and runscPath are where `make deps runsc images` puts things, unless the
 // environment says otherwise.
 func imagesDir() string { return fromEnvironment("COVE_IMAGES", ".cache/images") }
 func runscPath() string { return fromEnvironment("COVE_RUNSC", "bin/runsc") }
@@ -343,11 +343,11 @@ func needDependencies(t testing.TB) {
 	}
 	for _, path := range []string{runscPath(), imagesDir()} {
 		if _, err := os.Stat(path); err != nil {
-			t.Fatalf("%v: run `make deps images`", err)
+			t.Fatalf("%v: run `make deps runsc images`", err)
 		}
 	}
 	if err := dockerCall(t.Context(), "/_ping", nil); err != nil {
-		t.Fatalf("Docker does not answer: %v: run `make deps images`", err)
+		t.Fatalf("Docker does not answer: %v: run `make deps runsc images`", err)
 	}
 }
 
