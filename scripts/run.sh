@@ -39,7 +39,8 @@ prefix=
 [ "$(id -u)" -eq 0 ] || prefix="sudo "
 
 if ready; then
-  as_root test -e "$data/admin.token" ||
+  # It is ours if it takes our token; the file may be of an earlier run.
+  as_root test -e "$data/admin.token" && cove ls >/dev/null 2>&1 </dev/null ||
     fail "another Cove runs on $api: end it, or take other ports: make run API=127.0.0.1:7071 GATEWAY=127.0.0.1:8081"
   say "Cove runs already on $api"
   deploy
