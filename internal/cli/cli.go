@@ -59,6 +59,8 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		fmt.Fprintln(stderr, "cove: interrupted")
 		return exitInterrupted
 	}
+	// What went wrong may be told in the words of a function.
+	a.err = harmless{a.err}
 	return a.report(cmd, err)
 }
 

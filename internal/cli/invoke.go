@@ -118,9 +118,13 @@ func (a *app) printResult(r wire.Result, f invokeFlags) error {
 	}
 	var text string
 	if f.raw && json.Unmarshal(r.Answer, &text) == nil {
-		_, err := io.WriteString(a.out, text)
+		out := a.out
+		if isTerminal(out) {
+			out = harmless{out}
+		}
+		_, err := io.WriteString(out, text)
 		return err
 	}
-	_, err := fmt.Fprintf(a.out, "%s\n", r.Answer)
+	_, err := fmt.Fprintf(a.out, "%s\n", escapeControls(string(r.Answer)))
 	return err
 }

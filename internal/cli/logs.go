@@ -62,7 +62,7 @@ func (a *app) printLines(w io.Writer, lines []wire.LogLine, asJSON bool) {
 		if asJSON {
 			data, err := json.Marshal(l)
 			if err == nil {
-				fmt.Fprintf(w, "%s\n", data)
+				fmt.Fprintf(w, "%s\n", escapeControls(string(data)))
 			}
 			continue
 		}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,10 +19,15 @@ import (
 func (a *app) json() bool { return a.output == "json" }
 
 func (a *app) printJSON(v any) error {
-	enc := json.NewEncoder(a.out)
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(a.out, escapeControls(text.String()))
+	return err
 }
 
 // note tells something beside the output.
@@ -95,6 +101,41 @@ func clean(s string) string {
 		return r
 	}, s)
 }
+
+// harmless writes what may be a function's own words: clean, but with its line
+// ends. Every write must be of whole characters.
+type harmless struct{ io.Writer }
+
+// Write says that it wrote all of p, as it did but for what it left out.
+func (h harmless) Write(p []byte) (int, error) {
+	lines := strings.Split(string(p), "\n")
+	for i := range lines {
+		lines[i] = clean(lines[i])
+	}
+	_, err := io.WriteString(h.Writer, strings.Join(lines, "\n"))
+	return len(p), err
+}
+
+// escapeControls spells out the control characters that JSON allows as they are
+// and that a terminal obeys. It is the same JSON afterwards.
+func escapeControls(text string) string {
+	if !strings.ContainsFunc(text, obeyed) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if obeyed(r) {
+			fmt.Fprintf(&b, "\\u%04x", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// obeyed says whether r is DEL or one of the C1 set: what is below a space is
+// never part of a JSON string.
+func obeyed(r rune) bool { return r >= ' ' && unicode.IsControl(r) }
 
 func orDash(s string) string {
 	if s == "" {
