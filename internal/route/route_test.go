@@ -173,6 +173,20 @@ func TestSet(t *testing.T) {
 			t.Errorf("%d routes", table.Len())
 		}
 	})
+	t.Run("a conflict that the same methods would solve says so", func(t *testing.T) {
+		t.Parallel()
+		table := setup(t, "GET /a/{x}")
+		for text, want := range map[string]bool{"/a/b": true, "/{y}/b": false} {
+			p, _ := Parse(text)
+			err := table.Check("new", p, nil)
+			if err == nil || strings.Contains(err.Error(), "with the same methods for both, the path decides") != want {
+				t.Errorf("%s: %v", text, err)
+			}
+			if err := table.Check("new", p, []string{"GET"}); (err == nil) != want {
+				t.Errorf("%s with the same methods: %v", text, err)
+			}
+		}
+	})
 	t.Run("a key's own route is no conflict and is replaced whole", func(t *testing.T) {
 		t.Parallel()
 		table := setup(t)

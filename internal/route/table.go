@@ -276,6 +276,9 @@ func conflictError(e entry, key string, p Pattern, methods []string) error {
 	why := "matches the same requests"
 	if example := common(e.pattern.segments, p.segments); !sameShape(e.pattern, p) {
 		why = fmt.Sprintf("also matches %s, and neither of the two is more specific", example)
+		if !slices.Equal(e.methods, methods) && ordered(e.pattern, p) {
+			why += ": one has the more specific path, the other has fewer methods; with the same methods for both, the path decides"
+		}
 	}
 	message := fmt.Sprintf("%s conflicts with %s of function %s, which %s",
 		describe(e.methods, e.pattern), describe(methods, p), key, why)
@@ -283,6 +286,13 @@ func conflictError(e entry, key string, p Pattern, methods []string) error {
 		Code: cove.CodeConflict, Message: "route: " + message,
 		Fields: []cove.FieldError{{Field: "route", Message: message}},
 	}
+}
+
+// ordered says whether one of two patterns is the more specific one where the
+// methods are the same.
+func ordered(a, b Pattern) bool {
+	t := NewTable[struct{}]()
+	return t.Set("a", a, nil, struct{}{}) == nil && t.Check("b", b, nil) == nil
 }
 
 func describe(methods []string, p Pattern) string {
