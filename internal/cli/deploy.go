@@ -198,7 +198,11 @@ func (a *app) waitReady(ctx context.Context, api *client.Client, f wire.Function
 	defer cancel()
 	ready, err := api.Ready(ctx, f.Name)
 	if err != nil {
-		a.note("deployed, but it does not work:")
+		undo := ""
+		if f.Version.Number > 1 {
+			undo = " (cove rollback " + f.Name + " goes back to the version before)"
+		}
+		a.note("deployed, but it does not work%s:", undo)
 		return err
 	}
 	a.note("ready    in %s", duration(ready.Took))
