@@ -6,14 +6,14 @@ import (
 	"github.com/covefn/cove"
 )
 
-// After each failed init of a version the next attempt waits longer, from
+// After each failure of a version the next attempt waits longer, from
 // firstBackoff doubling to maxBackoff.
 const (
 	firstBackoff = time.Second
 	maxBackoff   = time.Minute
 )
 
-// failure remembers why a version could not be loaded, so that a handler whose
+// failure remembers why a version could not be started, so that a handler whose
 // import fails is not started again for every request.
 type failure struct {
 	err   *cove.Error
@@ -30,10 +30,10 @@ func (f *failure) set(err *cove.Error, now time.Time) {
 	f.err, f.count, f.until = err, f.count+1, now.Add(wait)
 }
 
-// clear forgets them: the version could be loaded.
+// clear forgets them: an attempt has worked.
 func (f *failure) clear() { *f = failure{} }
 
-// last is the error that callers get while no new attempt is due.
+// last is the error while no new attempt is due, and nil after that.
 func (f *failure) last(now time.Time) *cove.Error {
 	if f.err == nil || !now.Before(f.until) {
 		return nil

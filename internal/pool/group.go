@@ -30,7 +30,10 @@ type group struct {
 	retired bool
 	dropped bool
 	closed  bool
-	failure failure
+	// failure is why the version could not be loaded, which everybody is told;
+	// setback is what the platform could not do, which only keeps the minimum
+	// from being tried again at once.
+	failure, setback failure
 }
 
 // waiter is a request that waits. What it is granted fits into the channel, so
@@ -192,19 +195,14 @@ func (g *group) scale(now time.Time) {
 	if g.closed {
 		return
 	}
-	s := g.version.Config.Scaling
-	policy := scale.Policy{Min: s.Min, Max: s.Max, Idle: s.Idle.Std()}
-	if g.retired {
-		policy.Min, policy.Idle = 0, 0
-	}
-	if g.failure.last(now) != nil {
-		policy.Min, policy.Max = 0, 0
+	if err := g.failure.last(now); err != nil && len(g.busy)+g.pending == 0 {
+		g.tell(len(g.waiters), err) // Nothing else will come for them.
 	}
 	since := make([]time.Time, len(g.idle))
 	for i, in := range g.idle {
 		since[i] = in.idleSince
 	}
-	d := scale.Decide(policy, scale.Observation{
+	d := scale.Decide(g.policy(now), scale.Observation{
 		Waiting: len(g.waiters), Busy: len(g.busy), Starting: g.pending, Idle: since,
 	}, now)
 	for _, in := range g.idle[:d.Stop] {
@@ -215,6 +213,38 @@ func (g *group) scale(now time.Time) {
 		g.pending++
 		g.pool.live.Go(g.start)
 	}
+}
+
+// policy is what the version's configuration allows at the moment. The lock is
+// held.
+func (g *group) policy(now time.Time) scale.Policy {
+	s := g.version.Config.Scaling
+	p := scale.Policy{Min: s.Min, Max: s.Max, Idle: s.Idle.Std()}
+	if g.retired {
+		p.Min, p.Idle = 0, 0
+	}
+	if g.setback.last(now) != nil {
+		p.Min = 0
+	}
+	if g.failure.last(now) != nil {
+		p.Min, p.Max = 0, 0
+	}
+	return p
+}
+
+// wanted says whether one of the starts under way is still for somebody: those
+// who waited may have left, or been served by others, while it waited itself. The
+// lock is held.
+func (g *group) wanted() bool {
+	return len(g.waiters) > 0 || len(g.idle)+len(g.busy)+g.pending <= g.policy(time.Now()).Min
+}
+
+// tell gives the first n who wait an error. The lock is held.
+func (g *group) tell(n int, err *cove.Error) {
+	for _, w := range g.waiters[:n] {
+		w.granted <- grant{err: err}
+	}
+	g.waiters = slices.Delete(g.waiters, 0, n)
 }
 
 // review is scale for the loop.
@@ -300,9 +330,22 @@ func (g *group) retire() {
 	g.dropIfDone()
 }
 
+// activate undoes retire for a version that was made the active one again, and
+// starts its minimum. It is false for a group that was dropped meanwhile.
+func (g *group) activate() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.dropped {
+		return false
+	}
+	g.retired = false
+	g.scale(time.Now())
+	return true
+}
+
 // dropIfDone forgets the group when nothing of it is left. The lock is held.
 func (g *group) dropIfDone() {
-	if g.retired && !g.dropped && len(g.idle)+len(g.busy)+len(g.waiters)+g.pending+g.dying == 0 {
+	if g.retired && !g.dropped && !g.closed && len(g.idle)+len(g.busy)+len(g.waiters)+g.pending+g.dying == 0 {
 		g.dropped = true
 		// The pool's lock comes before the group's, so not on this goroutine.
 		g.pool.live.Go(func() { g.pool.drop(g) })
@@ -314,10 +357,7 @@ func (g *group) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = true
-	for _, w := range g.waiters {
-		w.granted <- grant{err: errShuttingDown()}
-	}
-	g.waiters = nil
+	g.tell(len(g.waiters), errShuttingDown())
 	for in := range g.busy {
 		delete(g.busy, in)
 		g.doom(in, "shutdown")

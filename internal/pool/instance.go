@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/covefn/cove"
@@ -58,10 +59,12 @@ func (g *group) start() {
 	switch {
 	case err != nil:
 		g.startFailed(err)
+	case in == nil: // Nobody wanted it any more.
 	case in.dying:
 		g.startFailed(cove.Errorf(cove.CodeInitError, "the process ended right after the function was loaded"))
 	default:
 		g.failure.clear()
+		g.setback.clear()
 		g.busy[in] = struct{}{}
 		g.offer(in, true)
 	}
@@ -72,35 +75,31 @@ func (g *group) start() {
 // startFailed tells who waited. An init that fails will fail for everybody; what
 // the platform could not do costs only the one for whom it was tried.
 func (g *group) startFailed(err *cove.Error) {
-	n := min(1, len(g.waiters))
 	if err.Code == cove.CodeInitError || err.Code == cove.CodeInitTimeout {
 		g.failure.set(err, time.Now())
-		n = len(g.waiters)
+		g.tell(len(g.waiters), err)
+		return
 	}
-	for _, w := range g.waiters[:n] {
-		w.granted <- grant{err: err}
-	}
-	g.waiters = g.waiters[n:]
+	g.setback.set(err, time.Now())
+	g.tell(min(1, len(g.waiters)), err)
 }
 
 // make admits, creates and initialises an instance. What it took is given back
-// when it fails.
+// when it fails. It may return neither an instance nor an error: when its turn
+// came, nobody wanted one any more.
 func (g *group) make() (*instance, *cove.Error) {
 	c := &g.version.Config
 	size := c.Memory + g.pool.o.Overhead(c.Isolation)
-	wait, cancel := context.WithTimeout(context.Background(), c.QueueTimeout.Std())
+	wait, cancel := context.WithTimeout(g.pool.ending, c.QueueTimeout.Std())
 	defer cancel()
 	if err := g.pool.ledger.reserve(wait, size, g.pool.evict); err != nil {
 		return nil, g.admissionError(err, size)
 	}
 	in, err := g.makeAdmitted(wait, size)
-	if err != nil {
-		if in == nil {
-			g.pool.ledger.release(size, false)
-		}
-		return nil, err
+	if in == nil {
+		g.pool.ledger.release(size, false)
 	}
-	return in, nil
+	return in, err
 }
 
 func (g *group) admissionError(err error, size cove.ByteSize) *cove.Error {
@@ -118,32 +117,38 @@ func (g *group) admissionError(err error, size cove.ByteSize) *cove.Error {
 	}
 }
 
+// slotPatience is how long loading a version may keep a slot: an import that
+// hangs must not keep other functions from being started.
+const slotPatience = 2 * time.Second
+
 // makeAdmitted creates the sandbox and loads the version into it. If it returns
 // an instance together with an error, the instance's keeper gives the memory
 // back.
 func (g *group) makeAdmitted(wait context.Context, size cove.ByteSize) (*instance, *cove.Error) {
+	leave := sync.OnceFunc(func() { <-g.pool.slots })
 	select {
 	case g.pool.slots <- struct{}{}:
-		defer func() { <-g.pool.slots }()
+		defer leave()
 	case <-wait.Done():
 		return nil, &cove.Error{Code: cove.CodeOverloaded, RetryAfter: time.Second, Message: "too many sandboxes are being started at once"}
 	}
 	g.mu.Lock()
+	if g.closed || !g.wanted() {
+		g.mu.Unlock()
+		return nil, nil
+	}
 	g.making++
-	closed := g.closed
 	g.mu.Unlock()
 	defer func() {
 		g.mu.Lock()
 		g.making--
 		g.mu.Unlock()
 	}()
-	if closed {
-		return nil, errShuttingDown()
-	}
 	in, err := g.create(size)
 	if err != nil {
-		return nil, startError(err, g.version.Config.Isolation)
+		return in, startError(err, g.version.Config.Isolation)
 	}
+	defer time.AfterFunc(slotPatience, leave).Stop()
 	if err := in.init(); err != nil {
 		g.fail(in, "init failed")
 		return in, err
@@ -152,26 +157,27 @@ func (g *group) makeAdmitted(wait context.Context, size cove.ByteSize) (*instanc
 }
 
 // create makes the sandbox, connects to its shim and puts the package into it.
+// If it returns an instance together with an error, that is being destroyed.
 func (g *group) create(size cove.ByteSize) (_ *instance, err error) {
 	began := time.Now()
 	v, o := g.version, &g.pool.o
-	ctx, cancel := context.WithTimeout(context.Background(), o.StartTimeout)
+	ctx, cancel := context.WithTimeout(g.pool.ending, o.StartTimeout)
 	defer cancel()
+	if err := g.pool.recovered(ctx, v.Config.Isolation); err != nil {
+		return nil, err
+	}
 	dir, release, err := o.Code(v.Package.SHA256)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			release()
-		}
-	}()
 	spec, err := g.spec(ctx)
 	if err != nil {
+		release()
 		return nil, err
 	}
 	created, err := o.Drivers[v.Config.Isolation].Create(ctx, spec)
 	if err != nil {
+		release()
 		return nil, err
 	}
 	sandbox := driver.Guard(created)
@@ -183,16 +189,15 @@ func (g *group) create(size cove.ByteSize) (_ *instance, err error) {
 	}
 	doomed, doom := context.WithCancelCause(context.Background())
 	in.doomed, in.doom = doomed, func(reason string) { doom(errors.New(reason)) }
-	if err := in.connect(ctx, dir); err != nil {
-		o.Log.Warn("a sandbox did not come up", "sandbox", spec.ID, "error", err)
-		if err := sandbox.Destroy(ctx, "start failed"); err != nil {
-			o.Log.Error("a sandbox that did not come up could not be removed", "sandbox", spec.ID, "error", err)
-		}
-		return nil, err
-	}
-	in.startTook = time.Since(began)
+	// From here on its keeper sees to its end, and to all that it holds.
 	g.pool.live.Go(in.drain)
 	g.pool.live.Go(in.keep)
+	if err := in.connect(ctx, dir); err != nil {
+		o.Log.Warn("a sandbox did not come up", "sandbox", spec.ID, "error", err)
+		g.fail(in, "start failed")
+		return in, err
+	}
+	in.startTook = time.Since(began)
 	return in, nil
 }
 
@@ -210,9 +215,6 @@ func (g *group) spec(ctx context.Context) (driver.Spec, error) {
 	r, ok := o.Runtime(c.Runtime)
 	if !ok {
 		return driver.Spec{}, cove.Errorf(cove.CodeUnavailable, "there is no runtime %s any more", c.Runtime)
-	}
-	if o.Drivers[c.Isolation] == nil {
-		return driver.Spec{}, cove.Errorf(cove.CodeUnavailable, "there is no isolation %s any more", c.Isolation)
 	}
 	image, err := o.Image(ctx, r.Image)
 	if err != nil {
@@ -249,7 +251,7 @@ func (in *instance) init() *cove.Error {
 	}
 	entropy := make([]byte, 32)
 	rand.Read(entropy) // Never fails; see crypto/rand.
-	ctx, cancel := context.WithTimeout(context.Background(), v.Config.InitTimeout.Std())
+	ctx, cancel := context.WithTimeout(in.group.pool.ending, v.Config.InitTimeout.Std())
 	defer cancel()
 	err := in.conn.Init(ctx, rt.Init{
 		Function: v.Function, Version: v.Number, Handler: v.Config.Handler, CodeDir: driver.CodeDir,
@@ -270,6 +272,8 @@ func (in *instance) initError(err error) *cove.Error {
 	switch {
 	case errors.As(err, &function):
 		return function
+	case in.group.pool.ending.Err() != nil:
+		return errShuttingDown()
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		in.stop()
 		in.logs.Say(fmt.Sprintf("Init timed out after %.2f seconds", c.InitTimeout.Std().Seconds()))
@@ -322,8 +326,8 @@ func (in *instance) destroy(reason string) {
 	for attempt := 0; ; attempt++ {
 		ctx, cancel := context.WithTimeout(context.Background(), destroyTimeout)
 		err := in.sandbox.Destroy(ctx, reason)
-		cancel()
 		if err == nil {
+			cancel()
 			if attempt > 0 {
 				in.group.pool.stuck.Add(-1)
 				log.Info("a stuck sandbox has ended", "sandbox", in.id)
@@ -334,6 +338,8 @@ func (in *instance) destroy(reason string) {
 			in.group.pool.stuck.Add(1)
 		}
 		log.Error("a sandbox does not end; its memory stays reserved", "sandbox", in.id, "attempt", attempt+1, "error", err)
+		<-ctx.Done() // One that fails at once is not tried again at once.
+		cancel()
 	}
 }
 
@@ -378,9 +384,12 @@ func describe(e driver.Exit) string {
 }
 
 // evict ends idle instances of any function, the longest idle first, until
-// missing bytes will be given back or there are none.
-func (p *Pool) evict(missing cove.ByteSize) {
-	for missing > 0 {
+// what is missing will be given back or there are none. One at a time: two would
+// end twice as many as are needed.
+func (p *Pool) evict() {
+	p.evicting.Lock()
+	defer p.evicting.Unlock()
+	for p.ledger.missing() > 0 {
 		var oldest *instance
 		var since time.Time
 		for _, g := range p.allGroups() {
@@ -392,6 +401,5 @@ func (p *Pool) evict(missing cove.ByteSize) {
 			return
 		}
 		oldest.group.evict(oldest)
-		missing -= oldest.reserved
 	}
 }

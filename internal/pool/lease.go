@@ -2,7 +2,7 @@ package pool
 
 import (
 	"context"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/covefn/cove"
@@ -16,7 +16,11 @@ import (
 type Lease struct {
 	in    *instance
 	class cove.StartClass
-	over  atomic.Bool
+
+	mu   sync.Mutex
+	over bool
+	// breaking lets the second of two who break the lease wait for the first.
+	breaking sync.WaitGroup
 }
 
 func newLease(in *instance, class cove.StartClass) *Lease { return &Lease{in: in, class: class} }
@@ -77,15 +81,18 @@ func (l *Lease) Describe(e driver.Exit) string { return describe(e) }
 // Release gives the instance back, to be lent again, or ends it if its stream is
 // of no further use.
 func (l *Lease) Release() {
-	if l.over.Load() {
-		return // Another request may have the instance by now.
-	}
-	if !l.in.conn.Usable() {
-		l.Break("its connection is broken")
+	l.mu.Lock()
+	if l.over { // Another request may have the instance by now.
+		l.mu.Unlock()
 		return
 	}
-	if l.over.CompareAndSwap(false, true) {
+	usable := l.in.conn.Usable()
+	l.over = usable
+	l.mu.Unlock()
+	if usable {
 		l.in.group.release(l.in)
+	} else {
+		l.Break("its connection is broken")
 	}
 }
 
@@ -94,8 +101,18 @@ func (l *Lease) Release() {
 // runs any more, or the log says that it could not be stopped in time. Calling
 // it again, or Release after it, does nothing.
 func (l *Lease) Break(reason string) {
-	if l.over.CompareAndSwap(false, true) {
-		l.in.stop()
-		l.in.group.fail(l.in, reason)
+	l.mu.Lock()
+	first := !l.over
+	if first {
+		l.over = true
+		l.breaking.Add(1)
+		defer l.breaking.Done()
 	}
+	l.mu.Unlock()
+	if !first {
+		l.breaking.Wait()
+		return
+	}
+	l.in.stop()
+	l.in.group.fail(l.in, reason)
 }

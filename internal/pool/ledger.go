@@ -36,9 +36,9 @@ type claim struct {
 
 func newLedger(budget cove.ByteSize) *ledger { return &ledger{budget: budget} }
 
-// reserve waits until size is free. When it has to wait it calls evict with what
-// is missing beyond what dying instances will give back, once.
-func (l *ledger) reserve(ctx context.Context, size cove.ByteSize, evict func(missing cove.ByteSize)) error {
+// reserve waits until size is free. When it has to wait it calls evict, once,
+// which is to see to it that nothing is missing any more.
+func (l *ledger) reserve(ctx context.Context, size cove.ByteSize, evict func()) error {
 	l.mu.Lock()
 	switch {
 	case size > l.budget:
@@ -56,9 +56,7 @@ func (l *ledger) reserve(ctx context.Context, size cove.ByteSize, evict func(mis
 	l.queue = append(l.queue, c)
 	l.waiting.Store(true)
 	l.mu.Unlock()
-	if missing := l.missing(); missing > 0 {
-		evict(missing)
-	}
+	evict()
 	select {
 	case err := <-c.granted:
 		return err

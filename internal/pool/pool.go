@@ -16,7 +16,6 @@ package pool
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -67,6 +66,13 @@ type Pool struct {
 	// each of them slower.
 	slots chan struct{}
 	stuck atomic.Int64
+	// evicting is held while idle instances are chosen to be ended.
+	evicting sync.Mutex
+	// recovery is that of every isolation.
+	recovery map[string]*recovery
+	// ending ends with Close, and with it what is being started.
+	ending context.Context
+	end    context.CancelFunc
 
 	mu     sync.RWMutex
 	groups map[string]*group // by Version.ID
@@ -81,29 +87,15 @@ func New(o Options) *Pool {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Pool{
+	p := &Pool{
 		o: o, ledger: newLedger(o.Memory), groups: map[string]*group{},
-		slots: make(chan struct{}, max(4, 2*runtime.NumCPU())),
+		slots: make(chan struct{}, max(4, 2*runtime.NumCPU())), recovery: map[string]*recovery{},
 	}
-}
-
-// Recover destroys what an earlier daemon of this owner left behind. It must
-// have returned before the first Acquire.
-func (p *Pool) Recover(ctx context.Context) error {
-	var errs []error
-	for name, d := range p.o.Drivers {
-		left, err := d.Recover(ctx, p.o.Owner)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("look for what was left in %s: %w", name, err))
-		}
-		for _, s := range left {
-			p.o.Log.Info("removing a sandbox that an earlier daemon left", "isolation", name, "sandbox", s.ID())
-			if err := s.Destroy(ctx, "left by an earlier daemon"); err != nil {
-				errs = append(errs, fmt.Errorf("remove sandbox %s: %w", s.ID(), err))
-			}
-		}
+	p.ending, p.end = context.WithCancel(context.Background())
+	for name := range o.Drivers {
+		p.recovery[name] = newRecovery()
 	}
-	return errors.Join(errs...)
+	return p
 }
 
 // Acquire lends an instance of v for one request: an idle one, or one that is
@@ -120,6 +112,7 @@ func (p *Pool) Acquire(ctx context.Context, v *cove.Version) (*Lease, *cove.Erro
 		if !again {
 			return lease, err
 		}
+		p.drop(g)
 	}
 }
 
@@ -145,10 +138,27 @@ func (p *Pool) Switch(old, active *cove.Version) {
 			g.retire()
 		}
 	}
-	if active != nil && active.Config.Scaling.Min > 0 && active.Package.SHA256 != "" {
-		if g, err := p.group(active); err == nil {
-			g.review(time.Now())
+	if active == nil || active.Package.SHA256 == "" {
+		return
+	}
+	for {
+		// After a rollback there may still be instances from before.
+		p.mu.RLock()
+		g := p.groups[active.ID]
+		p.mu.RUnlock()
+		if g == nil {
+			if active.Config.Scaling.Min == 0 {
+				return
+			}
+			var err *cove.Error
+			if g, err = p.group(active); err != nil {
+				return
+			}
 		}
+		if g.activate() {
+			return
+		}
+		p.drop(g)
 	}
 }
 
@@ -213,21 +223,21 @@ func (p *Pool) Run(ctx context.Context) {
 }
 
 func (p *Pool) runOnce(now time.Time) {
-	if missing := p.ledger.missing(); missing > 0 {
-		p.evict(missing)
-	}
+	p.evict()
 	for _, g := range p.allGroups() {
 		g.review(now)
 	}
 }
 
-// Close ends every instance and waits until all are gone, or ctx ends; then the
-// error names how many are stuck. Requests that wait get CodeShuttingDown.
+// Close ends every instance, also those that are being started, and waits until
+// all are gone, or ctx ends; then the error says how many are left. Requests that
+// wait get CodeShuttingDown.
 func (p *Pool) Close(ctx context.Context) error {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
 	p.ledger.close()
+	p.end()
 	for _, g := range p.allGroups() {
 		g.close()
 	}
@@ -237,9 +247,16 @@ func (p *Pool) Close(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("%d sandboxes could not be ended in time", p.stuck.Load())
+		left := 0
+		for _, g := range p.Stats().Groups {
+			left += g.Starting + g.Dying
+		}
+		return fmt.Errorf("%d sandboxes could not be ended in time", left)
 	}
 }
+
+// Closed says that Close was called: what ends from then on was ended by it.
+func (p *Pool) Closed() bool { return p.ending.Err() != nil }
 
 func errShuttingDown() *cove.Error {
 	return cove.Errorf(cove.CodeShuttingDown, "Cove is shutting down; try again in a moment")

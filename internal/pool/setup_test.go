@@ -45,6 +45,7 @@ func setup(t *testing.T, d *pooltest.Driver, memory cove.ByteSize) (*Pool, *logs
 	})
 	t.Cleanup(func() {
 		d.Stuck.Store(false)
+		d.Broken.Store(false)
 		if err := p.Close(context.Background()); err != nil {
 			t.Error(err)
 		}

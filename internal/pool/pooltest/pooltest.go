@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"strconv"
@@ -25,23 +26,30 @@ import (
 // their handler does is the request's payload:
 //
 //	sleep 500ms      answer after that time
-//	exit             end the process
+//	exit [500ms]     end the process, after that time
 //	raise            raise an error
 //	stream 3 100ms   stream three pieces, that far apart
 //	anything else    answer it
 //
-// Its fields are set before it is used, but for Stuck.
+// Its fields are set before it is used, but for Stuck and Broken.
 type Driver struct {
 	// StartDelay and InitDelay are how long those take.
 	StartDelay, InitDelay time.Duration
 	// StartError and InitError make them fail.
 	StartError error
 	InitError  *cove.FunctionError
-	// Stuck, while set, keeps Destroy from succeeding.
-	Stuck atomic.Bool
+	// Mute shims never say hello.
+	Mute bool
+	// StopDelay is how long Stop takes.
+	StopDelay time.Duration
+	// Left is what Recover returns; nil is nothing.
+	Left func() ([]driver.Sandbox, error)
+	// Stuck, while set, keeps Destroy from succeeding; Broken makes it fail.
+	Stuck, Broken atomic.Bool
 
-	// Created and Destroyed count sandboxes.
-	Created, Destroyed atomic.Int64
+	// Attempts counts the calls of Create, Created and Destroyed sandboxes, and
+	// DestroyAttempts the calls of Destroy.
+	Attempts, Created, Destroyed, DestroyAttempts atomic.Int64
 
 	mu   sync.Mutex
 	live []*sandbox
@@ -69,11 +77,17 @@ func (d *Driver) Probe(context.Context) driver.Report {
 // Close does nothing.
 func (d *Driver) Close() error { return nil }
 
-// Recover finds nothing.
-func (d *Driver) Recover(context.Context, string) ([]driver.Sandbox, error) { return nil, nil }
+// Recover finds what Left says.
+func (d *Driver) Recover(context.Context, string) ([]driver.Sandbox, error) {
+	if d.Left == nil {
+		return nil, nil
+	}
+	return d.Left()
+}
 
 // Create starts a sandbox after StartDelay.
 func (d *Driver) Create(ctx context.Context, spec driver.Spec) (driver.Sandbox, error) {
+	d.Attempts.Add(1)
 	select {
 	case <-time.After(d.StartDelay):
 	case <-ctx.Done():
@@ -111,6 +125,10 @@ func (d *Driver) KillAll() {
 func (s *sandbox) run() {
 	defer s.die()
 	r := bufio.NewReader(s.shim)
+	if s.driver.Mute {
+		<-s.dead
+		return
+	}
 	s.send(rt.FrameHello, 0, []byte(`{"protocol":1,"runtime":"fake","version":"1"}`))
 	for {
 		t, id, body, err := readFrame(r)
@@ -162,6 +180,8 @@ func (s *sandbox) handle(id uint64, body []byte) bool {
 			return false
 		}
 	case "exit":
+		d, _ := time.ParseDuration(rest)
+		s.sleep(d)
 		return false
 	case "raise":
 		end()
@@ -215,7 +235,11 @@ func (s *sandbox) Usage(context.Context) (driver.Usage, error) {
 	return driver.Usage{CPU: time.Millisecond}, nil
 }
 func (s *sandbox) Mount(context.Context, string) error { return nil }
-func (s *sandbox) Stop(context.Context) error          { s.die(); return nil }
+func (s *sandbox) Stop(context.Context) error {
+	time.Sleep(s.driver.StopDelay)
+	s.die()
+	return nil
+}
 
 func (s *sandbox) Wait(ctx context.Context) (driver.Exit, error) {
 	select {
@@ -227,7 +251,12 @@ func (s *sandbox) Wait(ctx context.Context) (driver.Exit, error) {
 }
 
 func (s *sandbox) Destroy(ctx context.Context, _ string) error {
+	s.driver.DestroyAttempts.Add(1)
 	s.die()
+	if s.driver.Broken.Load() {
+		time.Sleep(time.Millisecond)
+		return errors.New("it cannot be removed")
+	}
 	for s.driver.Stuck.Load() {
 		select {
 		case <-ctx.Done():
