@@ -1,7 +1,6 @@
 package invoke
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -17,6 +16,9 @@ func (c *call) failed(err error) (_ *cove.Error, retry bool) {
 	var function *cove.Error
 	switch {
 	case errors.As(err, &function):
+		if function.Code == cove.CodeTooLarge {
+			c.segment.Withdraw() // Nothing was sent, so no marker will come.
+		}
 		return function, false
 
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -24,7 +26,7 @@ func (c *call) failed(err error) (_ *cove.Error, retry bool) {
 		c.lastLine(fmt.Sprintf("Task timed out after %.2f seconds", c.timeout.Seconds()))
 		return cove.Errorf(cove.CodeTimeout, "the function did not answer within %s", cove.Duration(c.timeout)), false
 
-	case c.service.isDraining():
+	case c.service.o.Pool.Closed():
 		c.lease.Break("shutdown")
 		return cove.Errorf(cove.CodeShuttingDown, "Cove was shut down before the function had answered"), false
 
@@ -45,9 +47,7 @@ func (c *call) failed(err error) (_ *cove.Error, retry bool) {
 	default: // The stream ended.
 		exit := c.lease.Ending()
 		c.lease.Break("ended in a request")
-		ctx, cancel := context.WithTimeout(context.Background(), exitPatience)
-		defer cancel()
-		c.segment.Wait(ctx)
+		c.awaitLog()
 		return c.exited(exit), false
 	}
 }

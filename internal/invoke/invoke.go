@@ -70,12 +70,6 @@ func (s *Service) enter() bool {
 	return !s.draining
 }
 
-func (s *Service) isDraining() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.draining
-}
-
 // Do is described at Doer.
 func (s *Service) Do(ctx context.Context, r *Request, sink Sink) (*cove.Invocation, *cove.Error) {
 	v := r.Version
@@ -105,9 +99,13 @@ func (s *Service) Do(ctx context.Context, r *Request, sink Sink) (*cove.Invocati
 		}
 		c := &call{service: s, r: r, record: record, lease: lease, sink: sink, last: attempt > 0}
 		err, retry := c.run(ctx)
-		if !retry {
-			return s.end(ctx, record, err)
+		if retry {
+			continue
 		}
+		if r.Kind == cove.KindDirect {
+			c.awaitLog() // Who calls directly is shown it.
+		}
+		return s.end(ctx, record, err)
 	}
 }
 
@@ -249,6 +247,8 @@ func (c *call) stream(deadline time.Time, answer *runtime.Answer) error {
 	gone := err != nil
 	if told := asTold(err); told != nil {
 		c.note(told)
+	} else if gone {
+		c.record.Outcome, c.record.Fault = outcomeCallerGone, cove.FaultCaller
 	}
 	for {
 		piece, err := c.lease.Next()
@@ -272,8 +272,15 @@ func (c *call) stream(deadline time.Time, answer *runtime.Answer) error {
 
 var _ Doer = (*Service)(nil)
 
-// exitPatience bounds how long an answer waits for the sandbox's last output.
-const exitPatience = 100 * time.Millisecond
+// logPatience bounds how long an answer waits for the invocation's last output.
+const logPatience = 100 * time.Millisecond
+
+// awaitLog waits until what the invocation printed is in its log.
+func (c *call) awaitLog() {
+	ctx, cancel := context.WithTimeout(context.Background(), logPatience)
+	defer cancel()
+	c.segment.Wait(ctx)
+}
 
 // lastLine adds the platform's line to the invocation's log.
 func (c *call) lastLine(text string) { c.segment.Last(text) }

@@ -229,6 +229,33 @@ func TestDo(t *testing.T) {
 		}
 	})
 
+	run(t, "keeps the logs apart where a request was too large to be passed on", func(t *testing.T) {
+		f := setup(t, &pooltest.Driver{})
+		_, err := f.do(t.Context(), "big", &sink{}, func(r *invoke.Request) {
+			r.Event = []byte(`"` + strings.Repeat("x", runtime.MaxHead) + `"`)
+		})
+		if err == nil || err.Code != cove.CodeTooLarge {
+			t.Fatalf("got %v", err)
+		}
+		if _, err := f.do(t.Context(), "x", &sink{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"doing x"}, f.log("r-x")); diff != "" {
+			t.Error(diff)
+		}
+	})
+
+	run(t, "returns from a direct call when its log is whole", func(t *testing.T) {
+		f := setup(t, &pooltest.Driver{})
+		_, err := f.do(t.Context(), "sleep 1h", &sink{}, func(r *invoke.Request) { r.Kind = cove.KindDirect })
+		if err == nil || err.Code != cove.CodeTimeout {
+			t.Errorf("got %v", err)
+		}
+		if lines := f.logs.Tail("hello", "r-sleep 1h", 100); len(lines) != 2 {
+			t.Errorf("got %v", lines)
+		}
+	})
+
 	run(t, "refuses a function without code", func(t *testing.T) {
 		f := setup(t, &pooltest.Driver{})
 		f.version.Package = cove.Package{}
@@ -312,6 +339,17 @@ func TestDrain(t *testing.T) {
 		}
 		if err := <-drained; err != nil {
 			t.Error(err)
+		}
+	})
+
+	run(t, "tells what ends by itself meanwhile as ever", func(t *testing.T) {
+		f := setup(t, &pooltest.Driver{})
+		running := make(chan *cove.Error)
+		go func() { _, err := f.do(t.Context(), "exit 500ms", &sink{}, nil); running <- err }()
+		synctest.Wait()
+		go func() { _ = f.service.Drain(context.Background()) }()
+		if err := <-running; err == nil || err.Code != cove.CodeRuntimeExited {
+			t.Errorf("got %v", err)
 		}
 	})
 

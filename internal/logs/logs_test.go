@@ -169,6 +169,21 @@ func TestStream(t *testing.T) {
 		}
 	})
 
+	t.Run("goes on with the next invocation where one was withdrawn", func(t *testing.T) {
+		t.Parallel()
+		b, s := setup(t)
+		never := s.Begin("r1")
+		never.Withdraw()
+		never.Withdraw()
+		never.Wait(t.Context())
+		next := s.Begin("r2")
+		fmt.Fprintf(s, "a\n%s\nb\n", next.Marker())
+		next.Wait(t.Context())
+		if diff := cmp.Diff([]string{"r2: a", ": b"}, texts(b)); diff != "" {
+			t.Error(diff)
+		}
+	})
+
 	t.Run("ends everything when the sandbox ends, the platform's word last", func(t *testing.T) {
 		t.Parallel()
 		b, s := setup(t)

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -90,6 +91,18 @@ func (s *Stream) Begin(requestID string) *Segment {
 
 // Marker is what the shim writes into the stream when the handler has ended.
 func (g *Segment) Marker() string { return string(g.marker) }
+
+// Withdraw ends the segment of an invocation that never got to the sandbox, so
+// that no marker of it will come.
+func (g *Segment) Withdraw() {
+	s := g.stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.pending, g); i >= 0 {
+		s.pending = slices.Delete(s.pending, i, i+1)
+		close(g.ended)
+	}
+}
 
 // Wait returns when all output of the invocation has been read, or ctx ends.
 func (g *Segment) Wait(ctx context.Context) {
