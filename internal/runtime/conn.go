@@ -146,9 +146,17 @@ func (c *Conn) bounded(ctx context.Context, f func() error) error {
 	if err := c.c.SetDeadline(deadline); err != nil {
 		return c.breaks(fmt.Errorf("%w: %w", ErrEnded, err))
 	}
-	stop := context.AfterFunc(ctx, func() { _ = c.c.SetDeadline(time.Unix(1, 0)) })
+	set := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(set)
+		_ = c.c.SetDeadline(time.Unix(1, 0))
+	})
 	err := f()
-	if !stop() && err != nil && errors.Is(ctx.Err(), context.Canceled) {
+	stopped := stop()
+	if !stopped {
+		<-set // Later it would end the next call.
+	}
+	if !stopped && err != nil && errors.Is(ctx.Err(), context.Canceled) {
 		err = fmt.Errorf("%w: %w", ErrEnded, context.Cause(ctx))
 	}
 	return c.done(err)
