@@ -24,20 +24,20 @@ func (c *call) failed(err error) (_ *cove.Error, retry bool) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.lease.Break("timeout")
 		c.lastLine(fmt.Sprintf("Task timed out after %.2f seconds", c.timeout.Seconds()))
+		if c.timeout < c.r.Version.Config.Timeout.Std() {
+			return cove.Errorf(cove.CodeTimeout, "the function had not answered when the caller's own time (Cove-Timeout) was over"), false
+		}
 		return cove.Errorf(cove.CodeTimeout, "the function did not answer within %s", cove.Duration(c.timeout)), false
 
 	case c.service.o.Pool.Closed():
 		c.lease.Break("shutdown")
 		return cove.Errorf(cove.CodeShuttingDown, "Cove was shut down before the function had answered"), false
 
-	case errors.Is(err, runtime.ErrNotAccepted):
-		exit := c.lease.Ending()
+	case errors.Is(err, runtime.ErrNotAccepted) && !c.last:
+		// Another instance answers: how this one ended is not awaited, and in
+		// this request's log nothing has.
 		c.lease.Break("ended before a request")
-		if !c.last {
-			// Another instance answers: in this request's log nothing has ended.
-			return nil, true
-		}
-		return c.exited(exit), false
+		return nil, true
 
 	case errors.Is(err, runtime.ErrProtocol):
 		c.lease.Break("protocol broken")

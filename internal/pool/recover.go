@@ -64,11 +64,9 @@ func (p *Pool) recovered(ctx context.Context, isolation string) error {
 	for _, s := range left {
 		p.o.Log.Info("removing a sandbox that an earlier daemon left", "isolation", isolation, "sandbox", s.ID())
 		wg.Go(func() {
-			if !p.destroyLeft(ctx, s) {
-				p.live.Go(func() {
-					for p.ending.Err() == nil && !p.destroyLeft(p.ending, s) {
-					}
-				})
+			if err := destroyLeft(ctx, s); err != nil {
+				p.o.Log.Error("a sandbox that an earlier daemon left could not be removed; it is tried again", "isolation", isolation, "sandbox", s.ID(), "error", err)
+				p.live.Go(func() { p.keepDestroying(s) })
 			}
 		})
 	}
@@ -77,16 +75,23 @@ func (p *Pool) recovered(ctx context.Context, isolation string) error {
 	return nil
 }
 
-// destroyLeft makes one attempt and says whether it worked. One that fails takes
-// its full time, so that the next does not follow at once.
-func (p *Pool) destroyLeft(ctx context.Context, s driver.Sandbox) bool {
+func (p *Pool) keepDestroying(s driver.Sandbox) {
+	for p.ending.Err() == nil {
+		if destroyLeft(p.ending, s) == nil {
+			p.o.Log.Info("a sandbox that an earlier daemon left is gone", "sandbox", s.ID())
+			return
+		}
+	}
+}
+
+// destroyLeft makes one attempt. One that fails takes its full time, so that the
+// next does not follow at once.
+func destroyLeft(ctx context.Context, s driver.Sandbox) error {
 	ctx, cancel := context.WithTimeout(ctx, destroyTimeout)
 	defer cancel()
 	err := s.Destroy(ctx, leftBehind)
-	if err == nil {
-		return true
+	if err != nil {
+		<-ctx.Done()
 	}
-	p.o.Log.Error("a sandbox that an earlier daemon left could not be removed yet", "sandbox", s.ID(), "error", err)
-	<-ctx.Done()
-	return false
+	return err
 }
