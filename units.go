@@ -74,6 +74,9 @@ func (b ByteSize) String() string {
 	return strconv.FormatInt(int64(b), 10) + "B"
 }
 
+// InMiB is b in whole MiB, rounded up: what was measured, for people.
+func (b ByteSize) InMiB() ByteSize { return (b + MiB - 1) / MiB * MiB }
+
 // MarshalText is String.
 func (b ByteSize) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
 

@@ -289,8 +289,8 @@ func (c *call) lastLine(text string) { c.segment.Last(text) }
 func (c *call) exited(e driver.Exit) *cove.Error {
 	limit := c.r.Version.Config.Memory
 	if e.OOM {
-		c.lastLine("Out of memory: the limit is " + limit.String() + ", the peak was " + e.PeakMemory.String())
-		return cove.Errorf(cove.CodeOutOfMemory, "the function needed more memory than its limit of %s (peak %s); raise memory", limit, e.PeakMemory)
+		c.lastLine("Out of memory: the limit is " + limit.String() + ", the peak was " + e.PeakMemory.InMiB().String())
+		return cove.Errorf(cove.CodeOutOfMemory, "the function needed more memory than its limit of %s (peak %s); raise memory", limit, e.PeakMemory.InMiB())
 	}
 	what := c.lease.Describe(e)
 	c.lastLine("Runtime exited: " + what)

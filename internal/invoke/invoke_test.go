@@ -170,7 +170,7 @@ func TestDo(t *testing.T) {
 		f := setup(t, &pooltest.Driver{})
 		began := time.Now()
 		_, err := f.do(t.Context(), "sleep 1h", &sink{}, func(r *invoke.Request) { r.Deadline = time.Now().Add(200 * time.Millisecond) })
-		if err == nil || err.Code != cove.CodeTimeout || time.Since(began) != 200*time.Millisecond {
+		if err == nil || err.Code != cove.CodeTimeout || time.Since(began) != 200*time.Millisecond || !strings.Contains(err.Message, "Cove-Timeout") {
 			t.Errorf("%v after %s", err, time.Since(began))
 		}
 		_, err = f.do(t.Context(), "sleep 1h", &sink{}, func(r *invoke.Request) { r.Deadline = time.Now().Add(time.Hour) })

@@ -281,7 +281,7 @@ func (in *instance) initError(err error) *cove.Error {
 	default:
 		exit := in.ending()
 		if exit.OOM {
-			return cove.Errorf(cove.CodeInitError, "loading %s ran out of memory: the limit is %s, the peak was %s", c.Handler, c.Memory, exit.PeakMemory)
+			return cove.Errorf(cove.CodeInitError, "loading %s ran out of memory: the limit is %s, the peak was %s", c.Handler, c.Memory, exit.PeakMemory.InMiB())
 		}
 		return cove.Errorf(cove.CodeInitError, "loading %s ended the process: %s", c.Handler, describe(exit))
 	}
