@@ -314,7 +314,7 @@ func (g *group) doom(in *instance, reason string) {
 
 // gone is told when a dying instance is no more.
 func (g *group) gone(in *instance) {
-	g.pool.ledger.release(in.reserved, true)
+	g.pool.ledger.release(in.reserved, !in.stuck)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.dying--

@@ -41,6 +41,9 @@ type instance struct {
 	// idleSince and dying are guarded by the group's lock.
 	idleSince time.Time
 	dying     bool
+	// stuck is set when its end takes too long for anybody to count on what it
+	// has reserved. Only its keeper touches it.
+	stuck bool
 	// cpu is the sandbox's CPU time when the last lease ended. Only the holder
 	// of the lease touches it.
 	cpu time.Duration
@@ -336,6 +339,8 @@ func (in *instance) destroy(reason string) {
 		}
 		if attempt == 0 {
 			in.group.pool.stuck.Add(1)
+			in.group.pool.ledger.unpromise(in.reserved)
+			in.stuck = true
 		}
 		log.Error("a sandbox does not end; its memory stays reserved", "sandbox", in.id, "attempt", attempt+1, "error", err)
 		<-ctx.Done() // One that fails at once is not tried again at once.

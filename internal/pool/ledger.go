@@ -104,7 +104,10 @@ func (l *ledger) promise(size cove.ByteSize) {
 	l.promised += size
 }
 
-// release gives size back; promised says that promise was called for it.
+// unpromise takes a promise back: those who wait have to get it elsewhere.
+func (l *ledger) unpromise(size cove.ByteSize) { l.promise(-size) }
+
+// release gives size back; promised says that it is promised still.
 func (l *ledger) release(size cove.ByteSize, promised bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -131,6 +131,27 @@ func TestEnding(t *testing.T) {
 		}
 	})
 
+	run(t, "memory that does not come back is taken from who idles instead", func(t *testing.T) {
+		d, fine := &pooltest.Driver{}, &pooltest.Driver{}
+		p, _ := setup(t, d, 250*cove.MiB)
+		p.o.Drivers["fine"], p.recovery["fine"] = fine, newRecovery()
+		idles := other(func(c *cove.Config) { c.Isolation = "fine" })
+		p.o.Active = func(string) *cove.Version { return idles }
+		ctx, cancel := context.WithCancel(t.Context())
+		go p.Run(ctx)
+		defer cancel()
+		if _, _, err := call(p, idles, "x"); err != nil {
+			t.Fatal(err)
+		}
+		d.Stuck.Store(true)
+		_, _, _ = call(p, version(nil), "exit")
+		needs := other(func(c *cove.Config) { c.Isolation = "fine" })
+		needs.ID = "needs"
+		if _, _, err := call(p, needs, "x"); err != nil {
+			t.Error(err)
+		}
+	})
+
 	run(t, "the second of two who break a lease returns when it is broken, too", func(t *testing.T) {
 		d := &pooltest.Driver{StopDelay: 10 * time.Millisecond}
 		p, _ := setup(t, d, cove.GiB)
