@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -192,12 +193,33 @@ func readFile(path string) (*source, error) {
 		if errors.Is(err, fs.ErrNotExist) && !must {
 			continue
 		}
+		if err == nil && !must {
+			err = trusted(p)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read the configuration file: %w", err)
 		}
 		return parseFile(p, string(data))
 	}
 	return &source{}, nil
+}
+
+// trusted is an error if somebody else may have written the file, which was found
+// and not named: it says which programs are run, and a directory that one
+// merely happens to be in may be anybody's.
+func trusted(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	owner := os.Geteuid()
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		owner = int(stat.Uid)
+	}
+	if owner != 0 && owner != os.Geteuid() || info.Mode().Perm()&0o002 != 0 {
+		return fmt.Errorf("%s can be written by others than you: use it with --%s %s, or go to another directory", path, fileFlag, path)
+	}
+	return nil
 }
 
 func parseFile(path, text string) (*source, error) {

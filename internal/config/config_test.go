@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,5 +89,31 @@ func TestAWrongSettingIsNamedWithItsPlace(t *testing.T) {
 func TestAConfigurationFileThatIsNamedMustExist(t *testing.T) {
 	if _, err := load(t, "--config", filepath.Join(t.TempDir(), "none.toml")); err == nil {
 		t.Error("no error")
+	}
+}
+
+func TestAFileThatOthersCanWriteIsReadOnlyIfItIsNamed(t *testing.T) {
+	path := writeFile(t, `runsc = "./evil"`)
+	t.Chdir(filepath.Dir(path))
+	if c, err := load(t); err != nil || c.Runsc != "./evil" {
+		t.Errorf("one's own file: %q, %v", c.Runsc, err)
+	}
+	if err := os.Chmod(path, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load(t); err == nil || !strings.Contains(err.Error(), "--config cove.toml") {
+		t.Errorf("a file that everybody can write: %v", err)
+	}
+	if c, err := load(t, "--config", "cove.toml"); err != nil || c.Runsc != "./evil" {
+		t.Errorf("the same, named: %q, %v", c.Runsc, err)
+	}
+	if os.Geteuid() != 0 {
+		return // Nobody else can give a file away.
+	}
+	if err := errors.Join(os.Chmod(path, 0o600), os.Chown(path, 65532, 65532)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load(t); err == nil {
+		t.Error("a file of somebody else was read")
 	}
 }
