@@ -130,8 +130,29 @@ func (a *App) openData() error {
 		return err
 	}
 	a.onClose(unlock)
+	if err := closeData(a.cfg.Data); err != nil {
+		return err
+	}
 	a.owner, err = ownerID(filepath.Join(a.cfg.Data, "owner"))
 	return err
+}
+
+// closeData keeps other users of this host out of what is theirs least of all:
+// the sockets on which sandboxes are awaited, and the code in them. The data
+// directory itself may be open, where somebody else made it.
+func closeData(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("look at the data directory: %w", err)
+	}
+	if info.Mode().Perm()&0o022 != 0 {
+		return cove.Errorf(cove.CodeUnavailable, "the data directory %s can be written by others than its owner: chmod 700 %s", dir, dir)
+	}
+	run := filepath.Join(dir, "run")
+	if err := os.MkdirAll(run, 0o700); err != nil {
+		return fmt.Errorf("make the directory of sandboxes: %w", err)
+	}
+	return os.Chmod(run, 0o700)
 }
 
 // ownerID names this data directory on this host, for ever.

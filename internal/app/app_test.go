@@ -1,8 +1,10 @@
 package app_test
 
 import (
+	"errors"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"testing"
 
@@ -31,4 +33,34 @@ func TestADaemonWhoseIsolationIsNotKnownIsRefused(t *testing.T) {
 		t.Fatalf("the address is still taken: %v", err)
 	}
 	_ = again.Close()
+}
+
+func TestADataDirectoryThatIsOpenKeepsSandboxesClosed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	start := func() error {
+		// The isolation is not known, so that nothing more is started.
+		cfg := config.Config{Data: dir, Images: dir + "/images", Gateway: "127.0.0.1:0", API: "127.0.0.1:0", Isolation: "none"}
+		_, err := app.New(t.Context(), cfg, slog.New(slog.DiscardHandler), "test")
+		return err
+	}
+	if err := errors.Join(os.Mkdir(dir+"/run", 0o711), os.Chmod(dir, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if err := start(); err == nil || !strings.Contains(err.Error(), "is not known") {
+		t.Fatalf("got %v", err)
+	}
+	info, err := os.Stat(dir + "/run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := info.Mode().Perm(); got != 0o700 {
+		t.Errorf("the directory of sandboxes has the mode %v", got)
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := start(); err == nil || !strings.Contains(err.Error(), "chmod 700 "+dir) {
+		t.Errorf("a directory that everybody can write: %v", err)
+	}
 }
