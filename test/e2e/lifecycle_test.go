@@ -45,8 +45,10 @@ func (h *harness) killAndRestart(t *testing.T, round int) {
 		h.waitBusy(t, "sleeper-"+isolation, 1)
 	}
 	confirmed := h.deployUntilKilled(t, ctx, round)
-	if left := h.census(t); len(left.Processes) < 2 || len(left.Containers) == 0 {
-		t.Errorf("the daemon was killed in the middle of two invocations, and this is what it left: %v", left.all())
+	// The handlers may have ended by themselves: a shim does when nobody is at
+	// the other end. What they were in is still there.
+	if left := h.census(t); len(left.Containers) == 0 || len(left.Cgroups) == 0 {
+		t.Errorf("the daemon was killed in the middle of two invocations, and this is all that it left: %v", left.all())
 	}
 	h.launch(t)
 	if left := h.census(t).all(); len(left) > 0 {
