@@ -96,11 +96,11 @@ func (s *sandbox) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	systemd, err := s.d.usesSystemd()
+	engine, err := s.d.askEngine()
 	if err != nil {
 		return err
 	}
-	plan, err := s.prepare(ctx, systemd)
+	plan, err := s.prepare(ctx, engine)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (s *sandbox) build(ctx context.Context) error {
 	if err := s.startContainer(ctx, plan); err != nil {
 		return err
 	}
-	if err := s.awaitShim(ctx, systemd); err != nil {
+	if err := s.awaitShim(ctx, engine.systemd); err != nil {
 		return err
 	}
 	if s.network != nil {
@@ -122,8 +122,11 @@ func (s *sandbox) build(ctx context.Context) error {
 }
 
 // prepare makes what the container needs of the host.
-func (s *sandbox) prepare(ctx context.Context, systemd bool) (blueprint, error) {
-	plan := blueprint{spec: s.spec, systemd: systemd, hosts: s.d.hosts()}
+func (s *sandbox) prepare(ctx context.Context, engine engine) (blueprint, error) {
+	plan := blueprint{spec: s.spec, systemd: engine.systemd, hosts: s.d.hosts()}
+	if engine.defaultSeccomp {
+		plan.seccomp = s.d.seccomp
+	}
 	var err error
 	if s.box, err = host.NewBox(s.d.boxDir(s.spec.Owner, s.spec.ID)); err != nil {
 		return plan, err
@@ -139,7 +142,7 @@ func (s *sandbox) prepare(ctx context.Context, systemd bool) (blueprint, error) 
 		return plan, err
 	}
 	plan.parent = s.cgroup.Parent()
-	if systemd {
+	if engine.systemd {
 		plan.parent = s.cgroup.SystemdParent()
 	}
 	return plan, context.Cause(ctx)

@@ -11,6 +11,7 @@ package docker
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,11 +19,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/moby/moby/client"
+	"github.com/moby/profiles/seccomp"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/covefn/cove"
@@ -57,6 +60,8 @@ type Driver struct {
 	api     *client.Client
 	cgroups *host.Cgroups
 	loads   singleflight.Group
+	// seccomp is the filter of system calls, in Docker's form.
+	seccomp string
 
 	// unusable is set when this driver can never work here, and says why; fix is
 	// the command that mends it, if there is one.
@@ -73,12 +78,21 @@ type Driver struct {
 	// images are those that Docker is known to have, by reference, with the
 	// names of the variables that they would add to the environment.
 	images map[string][]string
-	// systemd says whether Docker's cgroup driver is systemd; nil: not asked yet.
-	systemd *bool
+	// engine is how Docker is set up; nil: not asked yet.
+	engine *engine
 	// owners are those whose sandboxes had egress, for Close.
 	owners map[string]bool
 	// pending counts requests that wait for Docker, by the time they were sent.
 	pending map[*request]struct{}
+}
+
+// engine is what of Docker's own settings matters to how a container is made.
+type engine struct {
+	// systemd says that its cgroup driver is systemd.
+	systemd bool
+	// defaultSeccomp says that its filter of system calls is the one it came
+	// with, which is as old as Docker is.
+	defaultSeccomp bool
 }
 
 // request is one request to Docker that has not been answered.
@@ -110,9 +124,14 @@ func New(o Options) (*Driver, error) {
 	if err != nil {
 		return nil, cove.Errorf(cove.CodeInvalid, "the address of Docker, %q, cannot be used: %w", address, err)
 	}
+	filter, err := json.Marshal(seccomp.DefaultProfile())
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &Driver{
-		dir: dir, network: o.Network, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), api: api, cgroups: groups, unusable: unusable, fix: fix,
+		seccomp: string(filter),
+		dir:     dir, network: o.Network, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), api: api, cgroups: groups, unusable: unusable, fix: fix,
 		ctx: ctx, cancel: cancel,
 		images: map[string][]string{}, owners: map[string]bool{}, pending: map[*request]struct{}{},
 	}
@@ -193,10 +212,10 @@ func (d *Driver) explain(what string, err error) error {
 	}
 }
 
-// usesSystemd asks Docker, once, which cgroup driver it has.
-func (d *Driver) usesSystemd() (bool, error) {
+// askEngine asks Docker, once, how it is set up.
+func (d *Driver) askEngine() (engine, error) {
 	d.mu.Lock()
-	known := d.systemd
+	known := d.engine
 	d.mu.Unlock()
 	if known != nil {
 		return *known, nil
@@ -204,13 +223,19 @@ func (d *Driver) usesSystemd() (bool, error) {
 	defer d.track()()
 	info, err := d.api.Info(d.ctx, client.InfoOptions{})
 	if err != nil {
-		return false, d.explain("ask Docker for its cgroup driver", err)
+		return engine{}, d.explain("ask Docker how it is set up", err)
 	}
-	systemd := info.Info.CgroupDriver == "systemd"
+	found := engine{systemd: info.Info.CgroupDriver == "systemd", defaultSeccomp: slices.ContainsFunc(info.Info.SecurityOptions, isDefaultSeccomp)}
 	d.mu.Lock()
-	d.systemd = &systemd
+	d.engine = &found
 	d.mu.Unlock()
-	return systemd, nil
+	return found, nil
+}
+
+// isDefaultSeccomp says whether one of Docker's security options is its own
+// filter; newer versions call it "builtin", older ones "default".
+func isDefaultSeccomp(option string) bool {
+	return option == "name=seccomp,profile=builtin" || option == "name=seccomp,profile=default"
 }
 
 // Where the files of one sandbox are. The box is made first and removed last,

@@ -31,6 +31,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/internal/driver"
@@ -233,6 +234,11 @@ func TestSandboxIsWalledIn(t *testing.T) {
 		{"write /cove/file 1", "error: open /cove/file: read-only file system"},
 		{"write /tmp/ok 100000", "ok"},
 		{"write /tmp/no 9000000", "error: write /tmp/no: no space left on device"},
+		// A socket to the hypervisor, which is the same in every network
+		// namespace, and the ways past a filter of system calls.
+		{fmt.Sprint("call ", unix.SYS_SOCKET, unix.AF_VSOCK, unix.SOCK_STREAM, 0), "operation not permitted"},
+		{fmt.Sprint("call ", unix.SYS_IO_URING_SETUP, 1, 0, 0), "operation not permitted"},
+		{fmt.Sprint("call ", unix.SYS_UNSHARE, unix.CLONE_NEWUSER, 0, 0), "operation not permitted"},
 	} {
 		if got := s.do(c.line); got != c.want {
 			t.Errorf("%s answered %q, want %q", c.line, got, c.want)
