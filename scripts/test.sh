@@ -27,6 +27,3 @@ say "go test -race"
 run=()
 [ "$(id -u)" -eq 0 ] || run=(-exec "sudo -E")
 go test -race -p "${TEST_P:-2}" -timeout "${TEST_TIMEOUT:-20m}" "${run[@]}" "$@" ./...
-
-say "control groups of version 2"
-scripts/cgroup2.sh
