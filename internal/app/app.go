@@ -95,7 +95,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, version strin
 	a := &App{cfg: cfg, log: log, started: time.Now(), state: "starting", runtimes: runtime.NewCatalogue(), logs: logs.NewBook()}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, a.close())
+			err = errors.Join(err, a.closePool(), a.close())
 		}
 	}()
 	if err := a.openData(); err != nil {

@@ -104,6 +104,17 @@ func (a *App) drain(ctx context.Context) error {
 	return poolErr
 }
 
+// closePool ends what the pool has begun by itself, where there is one: the
+// removal of what an earlier daemon left, say.
+func (a *App) closePool() error {
+	if a.pool == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	return a.pool.Close(ctx)
+}
+
 // close gives back what New took, the last taken first.
 func (a *App) close() error {
 	var errs []error

@@ -95,13 +95,22 @@ func (c *Cgroup) Freeze(ctx context.Context) error {
 // Thaw lets everything in the group go on.
 func (c *Cgroup) Thaw() error { return c.setFrozen(false, false) }
 
+// freezePatience is how long Stop waits for a group to be frozen. Most are in a
+// millisecond or two; a driver's caller waits for 20 ms at most.
+const freezePatience = 12 * time.Millisecond
+
 // Stop is Freeze for good: no Thaw undoes it, not one that runs at the same
 // time either, and only Kill and Remove make sense afterwards. It waits for no
-// other method. What will not freeze before ctx ends is killed.
+// other method. What is not frozen within freezePatience, or before ctx ends, is
+// killed.
 func (c *Cgroup) Stop(ctx context.Context) error {
 	err := c.setFrozen(true, true)
 	if err == nil {
-		err = c.awaitFrozen(ctx)
+		// A caller waits for the answer that follows. What is not frozen by then
+		// is killed: neither lets anything go back to its own code.
+		patience, cancel := context.WithTimeout(ctx, freezePatience)
+		err = c.awaitFrozen(patience)
+		cancel()
 	}
 	if err == nil {
 		return nil
