@@ -22,6 +22,10 @@ func main() {
 	code := cli.Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, cli.Backend{
 		Version: version(),
 		Serve: func(ctx context.Context, cfg config.Config) error {
+			// Without this the daemon would be killed, with all its sandboxes left
+			// behind, by a line of its log that nobody reads any more. Ignoring the
+			// signal instead would be passed on to every program that it starts.
+			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 			return app.Run(ctx, cfg, version(), os.Stderr)
 		},
 		Doctor: app.Doctor,

@@ -44,6 +44,9 @@ type options struct {
 	Lab *lab
 	// Long gives the data directory a long path.
 	Long bool
+	// Output takes what the daemon writes instead of the harness, which then has
+	// no log of it.
+	Output *os.File
 	// NoCensus leaves out the search for leftovers when the test ends.
 	NoCensus bool
 }
@@ -168,6 +171,9 @@ func (h *harness) run(t testing.TB) {
 	cmd.Env = append(h.environment(), h.options.Env...)
 	cmd.Dir = h.home
 	cmd.Stdout, cmd.Stderr = h.log, h.log
+	if h.options.Output != nil {
+		cmd.Stdout, cmd.Stderr = h.options.Output, h.options.Output
+	}
 	// What the terminal sends to the tests is not for the daemon; their end is.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	err := suite.spawn(func() error {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -182,6 +183,26 @@ func TestTwoSignalsAtOnceAreOne(t *testing.T) {
 	h.wait(t)
 	if h.exit != nil {
 		t.Errorf("the daemon ended with %v", h.exit)
+	}
+}
+
+// Whoever reads the daemon's log may end before the daemon does, as tee does
+// when Ctrl-C reaches both. The daemon goes on, and ends well.
+func TestLogReaderThatEnds(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A pipe holds enough of the log until the reader ends.
+	h := start(t, options{Output: w})
+	if err := errors.Join(w.Close(), r.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, isolation := range isolations {
+		h.deploy(t, function("hello-"+isolation, "python", isolation), echo("python", "hello"))
+		if a := h.want(t, http.StatusOK, request{Method: http.MethodPost, Path: "/hello-" + isolation, Body: "x"}); a.Body != "x" {
+			t.Errorf("the answer is %q", a.Body)
+		}
 	}
 }
 
