@@ -256,6 +256,16 @@ func (c *Config) check() error {
 	if c.Images == "" {
 		c.Images = filepath.Join(c.Data, "images")
 	}
+	// What is started with these has another working directory. A bare name of a
+	// binary is one to be found on the PATH.
+	for name, path := range map[string]*string{"images": &c.Images, "runsc": &c.Runsc, "runc": &c.Runc} {
+		if !strings.Contains(*path, "/") {
+			continue
+		}
+		if *path, err = filepath.Abs(*path); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
 	// COVE_API also tells the command line where the server is, as a URL.
 	c.API = strings.TrimSuffix(strings.TrimPrefix(c.API, "http://"), "/")
 	for name, addr := range map[string]string{"gateway": c.Gateway, "api": c.API} {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -93,9 +94,9 @@ func TestAConfigurationFileThatIsNamedMustExist(t *testing.T) {
 }
 
 func TestAFileThatOthersCanWriteIsReadOnlyIfItIsNamed(t *testing.T) {
-	path := writeFile(t, `runsc = "./evil"`)
+	path := writeFile(t, `runsc = "evil"`)
 	t.Chdir(filepath.Dir(path))
-	if c, err := load(t); err != nil || c.Runsc != "./evil" {
+	if c, err := load(t); err != nil || c.Runsc != "evil" {
 		t.Errorf("one's own file: %q, %v", c.Runsc, err)
 	}
 	if err := os.Chmod(path, 0o666); err != nil {
@@ -104,7 +105,7 @@ func TestAFileThatOthersCanWriteIsReadOnlyIfItIsNamed(t *testing.T) {
 	if _, err := load(t); err == nil || !strings.Contains(err.Error(), "--config cove.toml") {
 		t.Errorf("a file that everybody can write: %v", err)
 	}
-	if c, err := load(t, "--config", "cove.toml"); err != nil || c.Runsc != "./evil" {
+	if c, err := load(t, "--config", "cove.toml"); err != nil || c.Runsc != "evil" {
 		t.Errorf("the same, named: %q, %v", c.Runsc, err)
 	}
 	if os.Geteuid() != 0 {
@@ -115,5 +116,21 @@ func TestAFileThatOthersCanWriteIsReadOnlyIfItIsNamed(t *testing.T) {
 	}
 	if _, err := load(t); err == nil {
 		t.Error("a file of somebody else was read")
+	}
+}
+
+func TestPathsAreMadeAbsoluteButNotNamesOfBinaries(t *testing.T) {
+	t.Chdir(t.TempDir())
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := load(t, "--runsc", "bin/runsc", "--runc", "runc", "--data", "data", "--images", "./images")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{here + "/bin/runsc", "runc", here + "/data", here + "/images"}
+	if got := []string{c.Runsc, c.Runc, c.Data, c.Images}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
