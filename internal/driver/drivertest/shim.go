@@ -206,6 +206,14 @@ func (r *running) silent() bool {
 	return true
 }
 
+// ended says whether the sandbox has ended.
+func (r *running) ended() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	_, err := r.Wait(ctx)
+	return err == nil
+}
+
 // exit waits for the sandbox's end.
 func (r *running) exit() driver.Exit {
 	r.t.Helper()
