@@ -14,7 +14,18 @@ import (
 	"github.com/covefn/cove"
 )
 
-// load is Load with args as flags, in a directory of its own.
+// TestMain takes away what configures a Cove in the environment: Make's targets
+// export some of it.
+func TestMain(m *testing.M) {
+	for _, v := range os.Environ() {
+		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "COVE_") {
+			_ = os.Unsetenv(name)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// load is Load with args as flags.
 func load(t *testing.T, args ...string) (Config, error) {
 	t.Helper()
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -260,13 +259,7 @@ func (c *Cgroup) Remove() error {
 		}
 		time.Sleep(wait)
 	}
-	// The parents go with their last child; as long as there is another, the
-	// kernel refuses.
-	for _, parent := range []string{filepath.Dir(c.path), groupRoot} {
-		for _, dir := range c.set.dirs(parent) {
-			_ = unix.Rmdir(dir)
-		}
-	}
+	c.set.removeParents(c.path)
 	return closeErr
 }
 

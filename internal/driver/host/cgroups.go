@@ -245,6 +245,27 @@ func (s *Cgroups) tryMakeGroup(path string) error {
 	return nil
 }
 
+// removeParents removes the parents of a group that is gone, each with its last
+// child; as long as there is another, the kernel refuses.
+//
+// In the hierarchies that only a runtime uses, a sandbox that is being made has
+// nothing yet: the runtime makes its group there step by step, and fails if a
+// parent goes in between. So a parent goes there only after it went where every
+// sandbox has a group from its beginning.
+func (s *Cgroups) removeParents(path string) {
+	needed := s.needed()
+	for parent := filepath.Dir(path); parent != "."; parent = filepath.Dir(parent) {
+		for _, mount := range needed {
+			if err := unix.Rmdir(filepath.Join(mount, parent)); err != nil && !errors.Is(err, unix.ENOENT) {
+				return
+			}
+		}
+		for _, dir := range s.dirs(parent) {
+			_ = unix.Rmdir(dir)
+		}
+	}
+}
+
 // needed are the mount points in which New makes a group.
 func (s *Cgroups) needed() []string {
 	if s.version == 2 {
