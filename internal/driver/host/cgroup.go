@@ -88,7 +88,7 @@ func (c *Cgroup) Freeze(ctx context.Context) error {
 	if err := c.setFrozen(true, false); err != nil {
 		return err
 	}
-	return c.awaitFrozen(ctx)
+	return c.awaitFrozen(ctx, false)
 }
 
 // Thaw lets everything in the group go on.
@@ -108,7 +108,7 @@ func (c *Cgroup) Stop(ctx context.Context) error {
 		// A caller waits for the answer that follows. What is not frozen by then
 		// is killed: neither lets anything go back to its own code.
 		patience, cancel := context.WithTimeout(ctx, freezePatience)
-		err = c.awaitFrozen(patience)
+		err = c.awaitFrozen(patience, true)
 		cancel()
 	}
 	if err == nil {
@@ -134,7 +134,7 @@ func (c *Cgroup) setFrozen(frozen, forGood bool) error {
 }
 
 // awaitFrozen polls, at first in steps of the time it takes on an idle host.
-func (c *Cgroup) awaitFrozen(ctx context.Context) error {
+func (c *Cgroup) awaitFrozen(ctx context.Context, forGood bool) error {
 	for wait := 20 * time.Microsecond; ; wait = min(2*wait, 2*time.Millisecond) {
 		frozen, err := c.ops.frozen()
 		if isGone(err) {
@@ -148,6 +148,13 @@ func (c *Cgroup) awaitFrozen(ctx context.Context) error {
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return fmt.Errorf("freeze %s: %w", c.path, err)
+		}
+		if wait >= 2*time.Millisecond {
+			// Version 1 can miss a process that was just being made; asking again
+			// asks every process again.
+			if err := c.setFrozen(true, forGood); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -189,7 +196,7 @@ func (c *Cgroup) killOnce(ctx context.Context) error {
 	}
 	frozen, cancel := context.WithTimeout(ctx, freezeBeforeKill)
 	// Frozen or not, the signals are sent; Kill comes again for what escaped.
-	_ = c.awaitFrozen(frozen)
+	_ = c.awaitFrozen(frozen, true)
 	cancel()
 	return c.signalAll()
 }
