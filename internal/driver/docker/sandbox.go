@@ -133,6 +133,10 @@ func (s *sandbox) watch() {
 		s.exit.PeakMemory = usage.PeakMemory
 	}
 	s.exit.OOM, _ = s.cgroup.OOMKilled()
+	if s.exit.OOM && s.exit.PeakMemory == 0 {
+		// systemd was faster, and what the group had counted is lost.
+		s.exit.PeakMemory = s.spec.Limits.Memory
+	}
 	s.mu.Lock()
 	s.exit.Reason = s.reason
 	killed := s.killed

@@ -38,6 +38,8 @@ type groupOps interface {
 	// open opens what is read often. With must it fails when a file is missing.
 	open(must bool) error
 	close() error
+	// adopt prepares a group that was made, and will be removed, by another.
+	adopt() error
 	setLimits(l driver.Limits, fresh bool) error
 	usage() (driver.Usage, error)
 	oomKilled() (bool, error)

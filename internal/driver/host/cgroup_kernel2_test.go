@@ -135,6 +135,25 @@ func TestCgroupKernelV2(t *testing.T) {
 		if got := strings.TrimSpace(string(data)); err != nil || got != "1" {
 			t.Errorf("memory.oom.group is %q, %v", got, err)
 		}
+		if oom, err := a.OOMKilled(); err != nil || oom {
+			t.Errorf("before: %v, %v", oom, err)
+		}
+		hog := exec.Command("sh", "-c", "echo $$ > "+filepath.Join(a.ops.procsDir(), "cgroup.procs")+"; exec tail /dev/zero")
+		if err := hog.Run(); err == nil {
+			t.Error("nothing was killed")
+		}
+		if err := cmd.Wait(); err == nil {
+			t.Error("the other process was not killed")
+		}
+		if oom, err := a.OOMKilled(); err != nil || !oom {
+			t.Errorf("after: %v, %v", oom, err)
+		}
+		if err := removeGroups([]string{a.ops.procsDir()}); err != nil {
+			t.Fatal(err)
+		}
+		if oom, err := a.OOMKilled(); err != nil || !oom {
+			t.Errorf("after its removal by another: %v, %v", oom, err)
+		}
 		if err := a.Remove(); err != nil {
 			t.Error(err)
 		}

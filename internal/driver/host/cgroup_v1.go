@@ -100,6 +100,8 @@ func (g *groupV1) close() error {
 	return errors.Join(errs...)
 }
 
+func (g *groupV1) adopt() error { return nil }
+
 func (g *groupV1) setLimits(l driver.Limits, _ bool) error {
 	if l.Memory > 0 {
 		if err := g.setMemory(l.Memory); err != nil {

@@ -25,6 +25,10 @@ type groupV2 struct {
 	peak *os.File
 	// seen is the most that usage has read, for want of peak.
 	seen atomic.Int64
+	// above is memory.events of the group above one that was adopted, and
+	// killedAbove how many it had killed by then.
+	above       *os.File
+	killedAbove int64
 }
 
 func (g *groupV2) open(must bool) error {
@@ -57,7 +61,7 @@ func (g *groupV2) open(must bool) error {
 
 func (g *groupV2) close() error {
 	var errs []error
-	for _, f := range []*os.File{g.cpu, g.mem, g.memEvents, g.freezer, g.events, g.peak} {
+	for _, f := range []*os.File{g.cpu, g.mem, g.memEvents, g.freezer, g.events, g.peak, g.above} {
 		if f == nil {
 			continue
 		}
@@ -66,6 +70,22 @@ func (g *groupV2) close() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// adopt looks at the group above, which counts what happens beneath and is still
+// there when the owner of this one has removed it.
+func (g *groupV2) adopt() error {
+	above, err := os.Open(filepath.Join(filepath.Dir(g.dir), "memory.events"))
+	switch {
+	case err == nil:
+		g.above = above
+		if g.killedAbove, err = readKey(above, "oom_kill"); err != nil {
+			return err
+		}
+	case !errors.Is(err, fs.ErrNotExist): // the root of the tree has none
+		return err
+	}
+	return g.closeSwap()
 }
 
 func (g *groupV2) setLimits(l driver.Limits, fresh bool) error {
@@ -169,6 +189,12 @@ func (g *groupV2) raise(mem int64) int64 {
 
 func (g *groupV2) oomKilled() (bool, error) {
 	n, err := readKey(g.memEvents, "oom_kill")
+	if isGone(err) && g.above != nil {
+		// It died so fast that nobody could ask. A kill that was counted above
+		// since then was most likely its own.
+		n, err = readKey(g.above, "oom_kill")
+		return n > g.killedAbove, err
+	}
 	return n > 0, err
 }
 

@@ -133,7 +133,7 @@ func (s *Cgroups) Adopt(pid int) (*Cgroup, error) {
 	c := s.group(strings.TrimPrefix(path, "/"))
 	err = c.ops.open(true)
 	if err == nil {
-		err = c.ops.setLimits(driver.Limits{}, true)
+		err = c.ops.adopt()
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("adopt the control group %s: %w", path, err), c.Remove())
