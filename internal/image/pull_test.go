@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -186,12 +187,25 @@ func TestPull(t *testing.T) {
 	t.Run("breaking off in the middle of a layer leaves nothing", func(t *testing.T) {
 		t.Parallel()
 		s := setup(t)
+		content := imageFor(t, runtime.GOARCH)
+		layers, err := content.Layers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		digest, err := layers[0].Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		size, err := layers[0].Size()
+		if err != nil {
+			t.Fatal(err)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		ref := serveRegistry(t, imageFor(t, runtime.GOARCH), func(h http.Handler) http.Handler {
+		ref := serveRegistry(t, content, func(h http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") {
-					w.Header().Set("Content-Length", "1000000")
+				if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, digest.String()) {
+					w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
 					w.Write([]byte("begin"))
 					w.(http.Flusher).Flush()
 					cancel()
