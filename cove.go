@@ -146,7 +146,31 @@ type Scaling struct {
 	Idle Duration `json:"idle,omitzero"`
 	// Queue is how many requests may wait for an instance; one more gets 429.
 	Queue int `json:"queue,omitempty"`
+	// Concurrency is how many requests one instance serves at once, 1 by default.
+	Concurrency int `json:"concurrency,omitempty"`
+	// Reserved is for how many instances memory is kept that no other function
+	// can take.
+	Reserved int `json:"reserved,omitempty"`
+	// Pause is how long an instance idles until it is frozen; a frozen one costs
+	// no processor time and goes on in a fraction of a millisecond. A time longer
+	// than Idle means never.
+	Pause Duration `json:"pause,omitzero"`
+	// Policy is PolicyAdaptive or PolicyFixed.
+	Policy ScalingPolicy `json:"policy,omitempty"`
 }
+
+// ScalingPolicy says how it is decided how long an idle instance is kept.
+type ScalingPolicy string
+
+const (
+	// PolicyAdaptive learns from the times between a function's requests: it
+	// keeps an instance for as long as the next one is likely to come, and starts
+	// one shortly before a request that is due. While there is nothing to learn
+	// from, Scaling.Idle counts. The default.
+	PolicyAdaptive ScalingPolicy = "adaptive"
+	// PolicyFixed keeps an instance for Scaling.Idle, always.
+	PolicyFixed ScalingPolicy = "fixed"
+)
 
 // Env is a function's environment by variable name.
 type Env map[string]EnvVar
