@@ -198,13 +198,13 @@ func (g *group) scale(now time.Time) {
 	if err := g.failure.last(now); err != nil && len(g.busy)+g.pending == 0 {
 		g.tell(len(g.waiters), err) // Nothing else will come for them.
 	}
-	since := make([]time.Time, len(g.idle))
+	idle := make([]scale.Idle, len(g.idle))
 	for i, in := range g.idle {
-		since[i] = in.idleSince
+		idle[i].Since = in.idleSince
 	}
 	d := scale.Decide(g.policy(now), scale.Observation{
-		Waiting: len(g.waiters), Busy: len(g.busy), Starting: g.pending, Idle: since,
-	}, now)
+		Waiting: len(g.waiters), InFlight: len(g.busy), Busy: len(g.busy), Starting: g.pending, Idle: idle,
+	}, nil, now)
 	for _, in := range g.idle[:d.Stop] {
 		g.doom(in, "idle")
 	}
@@ -219,7 +219,10 @@ func (g *group) scale(now time.Time) {
 // held.
 func (g *group) policy(now time.Time) scale.Policy {
 	s := g.version.Config.Scaling
-	p := scale.Policy{Min: s.Min, Max: s.Max, Idle: s.Idle.Std()}
+	p := scale.Policy{
+		Min: s.Min, Max: s.Max, Idle: s.Idle.Std(), Pause: s.Pause.Std(),
+		Adaptive: s.Policy != cove.PolicyFixed,
+	}
 	if g.retired {
 		p.Min, p.Idle = 0, 0
 	}
