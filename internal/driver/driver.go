@@ -18,6 +18,10 @@ import (
 // (wrapped, with what it died of) once the sandbox is gone.
 var ErrDead = errors.New("the sandbox is dead")
 
+// ErrRefused is wrapped by the error of a state change that was refused before
+// anything was changed: the sandbox is as it was, and goes on.
+var ErrRefused = errors.New("nothing was changed")
+
 // Driver makes sandboxes of one isolation. It is safe for concurrent use and
 // holds no policy: no pooling, no retries, no deadlines of its own but those
 // that keep it from hanging.
@@ -71,7 +75,11 @@ type Mounter interface {
 
 // Resizer is a sandbox whose limits can change while it runs.
 type Resizer interface {
-	// Resize sets memory, CPU and pids; Limits.Tmp cannot change and is ignored.
+	// Resize sets memory, CPU, pids and Background; Limits.Tmp cannot change and is
+	// ignored, and a number that is zero leaves that limit as it is. A memory limit
+	// below what is in use, after all that can be given back was given back, is
+	// refused: the error is ErrRefused, and the sandbox goes on with the limits
+	// that it had. It takes about a hundred microseconds.
 	Resize(ctx context.Context, l Limits) error
 }
 
@@ -152,6 +160,14 @@ type Limits struct {
 	PIDs int
 	// Tmp is the size of the tmpfs at /tmp.
 	Tmp cove.ByteSize
+	// Background is for a sandbox that nobody waits for, such as a stem cell:
+	// everything inside then has the lowest weight there is for processor time, and
+	// gets what other sandboxes leave. It can be starved altogether, so whoever
+	// makes a sandbox in the background has to be patient. What the runtime does on
+	// the host while it starts the sandbox steps back too, where it is a process of
+	// Cove's (runsc, runc); what Docker's daemon does for it is done at Docker's
+	// priority. Resize without it restores the normal weight.
+	Background bool
 }
 
 // Usage is what a whole sandbox used, measured by the host.

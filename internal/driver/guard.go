@@ -19,7 +19,8 @@ const stopPatience = time.Second
 //     its turn for as long as its ctx allows, and gives up unharmed.
 //   - A state change that fails leaves nobody knowing what state the sandbox is
 //     in, so it is dead from then on. Every later one is ErrDead with the first
-//     error in its words. Only Stop, Usage, Wait and Destroy still work.
+//     error in its words. Only Stop, Usage, Wait and Destroy still work. The
+//     exception is an error that is ErrRefused, which has changed nothing.
 //   - Pausing what is paused and resuming what runs do nothing.
 //   - Stop and Destroy wait for nobody. A deadline is worth nothing if it has to
 //     queue behind a Mount that hangs, so both overtake a state change that is
@@ -173,6 +174,9 @@ func (g *Guarded) change(ctx context.Context, what Feature, do func() error) err
 		return g.alive()
 	}
 	err = fmt.Errorf("%s sandbox %s: %w", what, g.ID(), err)
+	if errors.Is(err, ErrRefused) {
+		return err
+	}
 	if exit, gone := g.exited(); gone {
 		err = fmt.Errorf("%w (%s)", err, exit)
 	}

@@ -76,6 +76,18 @@ func slow(ctx context.Context) error {
 func TestGuard(t *testing.T) {
 	t.Parallel()
 
+	t.Run("what was refused has changed nothing, and it lives on", func(t *testing.T) {
+		t.Parallel()
+		f := &full{mount: func(context.Context) error { return ErrRefused }}
+		g := Guard(f)
+		if err := g.Mount(t.Context(), "a"); !errors.Is(err, ErrRefused) || errors.Is(err, ErrDead) {
+			t.Errorf("the error is %v", err)
+		}
+		if err := g.Pause(t.Context()); err != nil {
+			t.Errorf("afterwards: %v", err)
+		}
+	})
+
 	t.Run("only one state change runs at a time", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {

@@ -29,6 +29,9 @@ const (
 	sharedMemory = 64 * cove.MiB
 )
 
+// leastShares is the least weight for processor time that Docker takes.
+const leastShares = 2
+
 // blueprint is what a container is made of.
 type blueprint struct {
 	spec driver.Spec
@@ -143,6 +146,9 @@ func (b blueprint) resources() container.Resources {
 		r.Memory, r.MemorySwap = int64(b.spec.Limits.Memory), int64(b.spec.Limits.Memory)
 		r.NanoCPUs = int64(b.spec.Limits.CPU * 1e9)
 		r.PidsLimit = &pids
+		if b.spec.Limits.Background {
+			r.CPUShares = leastShares
+		}
 	}
 	return r
 }

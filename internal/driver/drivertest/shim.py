@@ -31,6 +31,12 @@ def spin():
         pass
 
 
+def spins(n):
+    for _ in range(n):
+        if os.fork() == 0:
+            spin()
+
+
 def hold(size):
     keep = []
     while size > 0:
@@ -138,6 +144,8 @@ for line in lines:
         threading.Thread(target=beat, daemon=True).start()
     elif do == "spin":
         threading.Thread(target=spin, daemon=True).start()
+    elif do == "spins":
+        spins(arg)
     elif do == "daemon":
         daemon(beat)
     elif do == "forker":

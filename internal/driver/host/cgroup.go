@@ -41,6 +41,14 @@ type groupOps interface {
 	// adopt prepares a group that was made, and will be removed, by another.
 	adopt() error
 	setLimits(l driver.Limits, fresh bool) error
+	// lift gives the group the normal weight for processor time, also when it is
+	// one of the background, and lower undoes that. A process has to run to be
+	// frozen or to die, and one in the background may not get to for as long as
+	// others are busy.
+	lift() error
+	lower() error
+	// demote makes a process outside step back as the group does.
+	demote(pid int) error
 	usage() (driver.Usage, error)
 	oomKilled() (bool, error)
 	setFrozen(frozen bool) error
@@ -74,11 +82,26 @@ func (c *Cgroup) Usage() (driver.Usage, error) { return c.ops.usage() }
 // memory within its limit.
 func (c *Cgroup) OOMKilled() (bool, error) { return c.ops.oomKilled() }
 
-// Resize sets memory, CPU and pids anew; a limit that is zero stays as it is.
-// A memory limit below what is in use is refused, with nothing changed.
+// Resize sets memory, CPU, pids and the weight anew; a number that is zero
+// stays as it is. A memory limit below what is in use is driver.ErrRefused.
 func (c *Cgroup) Resize(l driver.Limits) error {
-	if err := c.ops.setLimits(l, false); err != nil {
+	err := c.ops.setLimits(l, false)
+	if errors.Is(err, unix.EBUSY) {
+		return fmt.Errorf("change the limits of %s: %w: it holds more than %s: %w", c.path, driver.ErrRefused, l.Memory, err)
+	}
+	if err != nil {
 		return fmt.Errorf("change the limits of %s: %w", c.path, err)
+	}
+	return nil
+}
+
+// Demote makes a process that is not in the group, but works for it, step back
+// for other sandboxes as much as a group of the background does, or nearly.
+// What it starts from now on does too, until it is put elsewhere. A process
+// that has ended is no error.
+func (c *Cgroup) Demote(pid int) error {
+	if err := c.ops.demote(pid); err != nil {
+		return fmt.Errorf("lower the priority of process %d: %w", pid, err)
 	}
 	return nil
 }
@@ -87,10 +110,19 @@ func (c *Cgroup) Resize(l driver.Limits) error {
 // millisecond, or with an error when ctx ends first; the group may then freeze
 // later, and Thaw undoes that.
 func (c *Cgroup) Freeze(ctx context.Context) error {
-	if err := c.setFrozen(true, false); err != nil {
+	if err := gone(c.ops.lift()); err != nil {
 		return err
 	}
-	return c.awaitFrozen(ctx, false)
+	err := c.setFrozen(true, false)
+	if err == nil {
+		err = c.awaitFrozen(ctx, false)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.stopped {
+		err = errors.Join(err, gone(c.ops.lower()))
+	}
+	return err
 }
 
 // Thaw lets everything in the group go on.
@@ -106,6 +138,9 @@ const freezePatience = 12 * time.Millisecond
 // killed.
 func (c *Cgroup) Stop(ctx context.Context) error {
 	err := c.setFrozen(true, true)
+	if err == nil {
+		err = gone(c.ops.lift())
+	}
 	if err == nil {
 		// A caller waits for the answer that follows. What is not frozen by then
 		// is killed: neither lets anything go back to its own code.
@@ -173,6 +208,9 @@ func (c *Cgroup) Kill(ctx context.Context) error {
 	c.mu.Lock()
 	c.stopped = true
 	c.mu.Unlock()
+	if err := gone(c.ops.lift()); err != nil {
+		return err
+	}
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
 		if empty, err := c.Empty(); err != nil || empty {
 			return err

@@ -35,6 +35,8 @@ func quota(cpu float64) time.Duration {
 type groupV1 struct {
 	set  *Cgroups
 	path string
+	// weight is that of processor time.
+	weight weight
 
 	cpu, mem, peak, oom, freezer *os.File
 	// oomEvent is an eventfd that counts the out-of-memory events of the group
@@ -102,7 +104,10 @@ func (g *groupV1) close() error {
 
 func (g *groupV1) adopt() error { return nil }
 
-func (g *groupV1) setLimits(l driver.Limits, _ bool) error {
+func (g *groupV1) setLimits(l driver.Limits, fresh bool) error {
+	if fresh {
+		g.weight.now = normalPriority
+	}
 	if l.Memory > 0 {
 		if err := g.setMemory(l.Memory); err != nil {
 			return err
@@ -118,9 +123,24 @@ func (g *groupV1) setLimits(l driver.Limits, _ bool) error {
 		}
 	}
 	if l.PIDs > 0 {
-		return writeFile(g.file("pids", "pids.max"), strconv.Itoa(l.PIDs))
+		if err := writeFile(g.file("pids", "pids.max"), strconv.Itoa(l.PIDs)); err != nil {
+			return err
+		}
 	}
-	return nil
+	return g.weight.set(l.Background)
+}
+
+func (g *groupV1) lift() error  { return g.weight.lift() }
+func (g *groupV1) lower() error { return g.weight.lower() }
+
+// demote puts the process into the group of the processor's controller alone:
+// what freezes, bounds and kills the sandbox does not touch it.
+func (g *groupV1) demote(pid int) error {
+	err := writeFile(g.file("cpu", "cgroup.procs"), strconv.Itoa(pid))
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	return err
 }
 
 // setMemory bounds memory, and memory with swap by the same figure. The kernel

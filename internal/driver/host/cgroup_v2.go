@@ -19,6 +19,8 @@ import (
 // groupV2 is a group in the tree of version 2.
 type groupV2 struct {
 	dir string
+	// weight is that of processor time.
+	weight weight
 
 	cpu, mem, memEvents, freezer, events *os.File
 	// peak is nil on a kernel without memory.peak (before 5.19).
@@ -90,6 +92,7 @@ func (g *groupV2) adopt() error {
 
 func (g *groupV2) setLimits(l driver.Limits, fresh bool) error {
 	if fresh {
+		g.weight.now = normalPriority
 		if err := g.closeSwap(); err != nil {
 			return err
 		}
@@ -111,10 +114,19 @@ func (g *groupV2) setLimits(l driver.Limits, fresh bool) error {
 		}
 	}
 	if l.PIDs > 0 {
-		return g.write("pids.max", strconv.Itoa(l.PIDs))
+		if err := g.write("pids.max", strconv.Itoa(l.PIDs)); err != nil {
+			return err
+		}
 	}
-	return nil
+	return g.weight.set(l.Background)
 }
+
+func (g *groupV2) lift() error  { return g.weight.lift() }
+func (g *groupV2) lower() error { return g.weight.lower() }
+
+// demote cannot put the process into the group, where it would be frozen,
+// bounded and killed with the sandbox.
+func (g *groupV2) demote(pid int) error { return stepBack(pid) }
 
 // makeRoom sees to it that no more than limit is in use, or says that it cannot
 // be: to get below a new memory.max the kernel would kill at once. With

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/internal/driver"
 )
@@ -26,7 +24,7 @@ func fillGroup(t *testing.T, dir string, without ...string) {
 		"cpu.stat": "usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n", "cpu.max": "max 100000\n",
 		"memory.current": "4096\n", "memory.peak": "8192\n", "memory.max": "max\n", "memory.high": "max\n", "memory.swap.max": "max\n",
 		"memory.oom.group": "0\n", "memory.events": "low 0\nhigh 0\nmax 7\noom 1\noom_kill 0\noom_group_kill 0\n",
-		"pids.max": "max\n",
+		"pids.max": "max\n", "cpu.idle": "0\n", "cpu.weight": "100\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
@@ -147,7 +145,7 @@ func TestCgroupV2(t *testing.T) {
 		}
 		defer func() { _ = c.ops.close() }()
 		put(t, set, "cove/own/id/memory.current", "50000000\n")
-		if err := c.Resize(driver.Limits{Memory: 32 * cove.MiB}); !errors.Is(err, unix.EBUSY) {
+		if err := c.Resize(driver.Limits{Memory: 32 * cove.MiB}); !errors.Is(err, driver.ErrRefused) {
 			t.Errorf("got %v", err)
 		}
 		for file, want := range map[string]string{"memory.max": "67108864", "memory.high": "max"} {

@@ -219,7 +219,7 @@ func (d *Driver) create(ctx context.Context, spec driver.Spec) (_ *sandbox, err 
 	if err := d.prepare(ctx, s, spec); err != nil {
 		return nil, err
 	}
-	if err := s.start(d.flavour.command(d.options, spec)); err != nil {
+	if err := s.start(d.flavour.command(d.options, spec), spec.Limits.Background); err != nil {
 		return nil, err
 	}
 	return s, s.awaitShim(ctx)

@@ -64,8 +64,9 @@ const (
 	exitPatience = 3 * time.Second
 )
 
-// start runs the runtime in the foreground.
-func (s *sandbox) start(cmd *exec.Cmd) error {
+// start runs the runtime in the foreground; background says that it is to step
+// back for other sandboxes.
+func (s *sandbox) start(cmd *exec.Cmd, background bool) error {
 	s.cmd = cmd
 	cmd.Stdout, cmd.Stderr = &s.output, &s.output
 	// Its own session: a Ctrl-C at the terminal is meant for the daemon, which
@@ -84,6 +85,10 @@ func (s *sandbox) start(cmd *exec.Cmd) error {
 	}
 	s.ended = make(chan struct{})
 	s.driver.live.Go(s.reap)
+	if background {
+		// What it starts on the host to set up the sandbox inherits it.
+		return s.group.Demote(cmd.Process.Pid)
+	}
 	return nil
 }
 
