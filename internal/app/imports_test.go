@@ -37,6 +37,8 @@ var mayImport = map[string][]string{
 	"internal/runtime": {"internal/driver", "internal/runtime/shim"},
 	"internal/store":   {},
 
+	"internal/bench": {},
+
 	"internal/cli/local":       {},
 	"internal/strictjson":      {},
 	"internal/driver/host":     {"internal/driver"},

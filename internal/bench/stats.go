@@ -1,0 +1,219 @@
+package bench
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+const (
+	// MinP90 and MinP99 are how many samples a 90th and a 99th percentile need:
+	// the second one is not told below 1,000, where it would rest on fewer than
+	// ten samples beyond it.
+	MinP90 = 10
+	MinP99 = 1000
+	// Resamples is how often a bootstrap draws.
+	Resamples = 10_000
+	// Confidence is the probability that an Interval is made for.
+	Confidence = 0.95
+)
+
+// Summary is what is told of a series of durations. P90 and P99 are zero, and
+// absent in JSON, where there are too few samples for them.
+type Summary struct {
+	N    int           `json:"n"`
+	Mean time.Duration `json:"mean_ns"`
+	Min  time.Duration `json:"min_ns"`
+	P50  time.Duration `json:"p50_ns"`
+	P90  time.Duration `json:"p90_ns,omitzero"`
+	P99  time.Duration `json:"p99_ns,omitzero"`
+	Max  time.Duration `json:"max_ns"`
+}
+
+// Summarise is the summary of took, which may be in any order and is not
+// changed. Of nothing it is the zero Summary.
+func Summarise(took []time.Duration) Summary {
+	if len(took) == 0 {
+		return Summary{}
+	}
+	sorted := slices.Sorted(slices.Values(took))
+	s := Summary{N: len(sorted), Min: sorted[0], P50: quantile(sorted, 0.5), Max: sorted[len(sorted)-1]}
+	sum := 0.0
+	for _, d := range sorted {
+		sum += float64(d)
+	}
+	s.Mean = time.Duration(sum / float64(len(sorted)))
+	if s.N >= MinP90 {
+		s.P90 = quantile(sorted, 0.9)
+	}
+	if s.N >= MinP99 {
+		s.P99 = quantile(sorted, 0.99)
+	}
+	return s
+}
+
+// Quantile is the q-quantile of took by nearest rank, always one of the samples:
+// the smallest with at least q of all at or below it. Of nothing it is 0.
+func Quantile(took []time.Duration, q float64) time.Duration {
+	if len(took) == 0 {
+		return 0
+	}
+	return quantile(slices.Sorted(slices.Values(took)), q)
+}
+
+func quantile(sorted []time.Duration, q float64) time.Duration { return sorted[rank(len(sorted), q)-1] }
+
+// rank is the place, from 1, of the q-quantile among n sorted samples.
+func rank(n int, q float64) int {
+	// Without the small step back 0.9 of 10 would be the tenth: 0.9*10 is a bit
+	// more than 9 for some n.
+	return min(max(int(math.Ceil(q*float64(n)-1e-9)), 1), n)
+}
+
+// Interval is a measured ratio, with the bounds between which it is with a
+// probability of Confidence.
+type Interval struct {
+	Value float64 `json:"value"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
+}
+
+// Excludes says whether v is outside of the interval.
+func (i Interval) Excludes(v float64) bool { return v < i.Low || v > i.High }
+
+// Ratio is the q-quantile of a as a multiple of that of b, with a percentile
+// bootstrap interval: both series are drawn anew with replacement, independently
+// of each other, Resamples times, and the interval is what the middle Confidence
+// of the ratios lie in. The same seed gives the same interval. If a or b is
+// empty, or b's quantile is 0, it is the zero Interval.
+func Ratio(a, b []time.Duration, q float64, seed uint64) Interval {
+	if len(a) == 0 || len(b) == 0 {
+		return Interval{}
+	}
+	top, bottom := newResampler(a, q), newResampler(b, q)
+	if bottom.value() == 0 {
+		return Interval{}
+	}
+	r := rand.New(rand.NewPCG(seed, seed^0x9e3779b97f4a7c15))
+	ratios := make([]float64, 0, Resamples)
+	for range Resamples {
+		if under := bottom.draw(r); under > 0 {
+			ratios = append(ratios, top.draw(r)/under)
+		}
+	}
+	return interval(top.value()/bottom.value(), ratios)
+}
+
+// GeometricMeanRatio is the geometric mean of the q-quantile ratios of pairs of
+// series, a workload each, with its bootstrap interval. A pair that has no ratio
+// is left out.
+func GeometricMeanRatio(pairs [][2][]time.Duration, q float64, seed uint64) Interval {
+	var tops, bottoms []*resampler
+	for _, p := range pairs {
+		if len(p[0]) == 0 || len(p[1]) == 0 || Quantile(p[1], q) == 0 || Quantile(p[0], q) == 0 {
+			continue
+		}
+		tops, bottoms = append(tops, newResampler(p[0], q)), append(bottoms, newResampler(p[1], q))
+	}
+	if len(tops) == 0 {
+		return Interval{}
+	}
+	mean := func(ratio func(i int) float64) float64 {
+		sum := 0.0
+		for i := range tops {
+			sum += math.Log(ratio(i))
+		}
+		return math.Exp(sum / float64(len(tops)))
+	}
+	r := rand.New(rand.NewPCG(seed, seed^0x9e3779b97f4a7c15))
+	means := make([]float64, Resamples)
+	for n := range means {
+		means[n] = mean(func(i int) float64 { return tops[i].draw(r) / bottoms[i].draw(r) })
+	}
+	return interval(mean(func(i int) float64 { return tops[i].value() / bottoms[i].value() }), means)
+}
+
+// GeometricMean is that of values, all of which must be positive; of none it is 0.
+func GeometricMean(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sum := 0.0
+	for _, v := range values {
+		sum += math.Log(v)
+	}
+	return math.Exp(sum / float64(len(values)))
+}
+
+// interval takes the middle Confidence of the resampled values.
+func interval(value float64, resampled []float64) Interval {
+	slices.Sort(resampled)
+	at := func(q float64) float64 { return resampled[rank(len(resampled), q)-1] }
+	return Interval{Value: value, Low: at((1 - Confidence) / 2), High: at((1 + Confidence) / 2)}
+}
+
+// resampler draws the quantile of a bootstrap resample without drawing the
+// resample. A resample of n samples is n indices drawn uniformly; its k-th
+// smallest is the sample at the k-th smallest index; and the k-th smallest of n
+// uniform numbers is distributed as Beta(k, n+1-k). So one draw of that
+// distribution is one resample, exactly.
+type resampler struct {
+	sorted []time.Duration
+	k      int
+}
+
+func newResampler(took []time.Duration, q float64) *resampler {
+	return &resampler{sorted: slices.Sorted(slices.Values(took)), k: rank(len(took), q)}
+}
+
+func (s *resampler) value() float64 { return float64(s.sorted[s.k-1]) }
+
+func (s *resampler) draw(r *rand.Rand) float64 {
+	n := len(s.sorted)
+	x, y := gamma(r, float64(s.k)), gamma(r, float64(n+1-s.k))
+	return float64(s.sorted[min(int(float64(n)*x/(x+y)), n-1)])
+}
+
+// gamma draws from the gamma distribution of a shape of at least 1, by the
+// method of Marsaglia and Tsang ("A simple method for generating gamma
+// variables", ACM Transactions on Mathematical Software 26, 2000).
+func gamma(r *rand.Rand, shape float64) float64 {
+	d := shape - 1.0/3
+	c := 1 / math.Sqrt(9*d)
+	for {
+		x := r.NormFloat64()
+		v := 1 + c*x
+		if v <= 0 {
+			continue
+		}
+		v = v * v * v
+		if math.Log(1-r.Float64()) < x*x/2+d-d*v+d*math.Log(v) {
+			return d * v
+		}
+	}
+}
+
+// Noise is what an A/A comparison found: two arms of the same thing, so that
+// every difference between them is the machine's.
+type Noise struct {
+	// Ratio is the median of the second arm as a multiple of the first's.
+	Ratio Interval `json:"ratio"`
+	// Floor is the least relative difference that means anything: the larger of
+	// the interval's distances from 1. 0.05 is five percent.
+	Floor float64 `json:"floor"`
+}
+
+// NoiseOf compares two series of the same thing.
+func NoiseOf(a, again []time.Duration, seed uint64) Noise {
+	r := Ratio(again, a, 0.5, seed)
+	if r == (Interval{}) {
+		return Noise{}
+	}
+	return Noise{Ratio: r, Floor: max(math.Abs(r.High-1), math.Abs(1-r.Low))}
+}
+
+// Hides says whether a ratio is no more than the noise.
+func (n Noise) Hides(r Interval) bool {
+	return r.Value == 0 || math.Abs(r.Value-1) <= n.Floor || !r.Excludes(1)
+}
