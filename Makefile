@@ -30,8 +30,16 @@ test-cgroup2: deps runsc images ## Test the drivers on control groups of version
 	@scripts/cgroup2.sh
 
 .PHONY: bench
-bench: deps build runsc images ## Run the benchmarks
-	@go test -run '^$$' -bench . -benchtime $(or $(BENCHTIME),1s) ./bench/...
+bench: bench-deps ## Measure Cove beside raw baselines, in 10 minutes (ARGS, such as "-rows warm")
+	@go build -buildvcs=false -o bin/bench ./bench && $(SUDO) bin/bench $(ARGS)
+
+.PHONY: bench-full
+bench-full: bench-deps ## The same with as many samples as every row needs, in hours
+	@go build -buildvcs=false -o bin/bench ./bench && $(SUDO) bin/bench -full $(ARGS)
+
+.PHONY: bench-deps
+bench-deps: deps build runsc images
+	@scripts/asgi.sh
 
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for 20 s (FUZZTIME)

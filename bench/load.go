@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/bench"
+)
+
+// callers is how many callers a closed loop has: enough that the servers are
+// never without work, and few enough that the loop itself takes little of the
+// machine.
+const callers = 8
+
+// loaded is a server under load, with the processor time that it has used.
+type loaded struct {
+	name   string
+	target *target
+	cpu    func() (time.Duration, error)
+}
+
+// loadedServers are the bare servers of g and its function in each isolation. The
+// function may have as many instances as the machine has processors.
+func (s *setting) loadedServers(ctx context.Context, g language) ([]loaded, error) {
+	bare, err := s.bareServers(g)
+	if err != nil {
+		return nil, err
+	}
+	var all []loaded
+	for i, t := range bare {
+		all = append(all, loaded{g.servers[i].name, t, func() (time.Duration, error) { return bench.ProcessCPU(t.process.cmd.Process.Pid) }})
+	}
+	// A daemon for each isolation: its processor time is that of one function.
+	for _, isolation := range isolations() {
+		d, err := s.daemon(false)
+		if err != nil {
+			return nil, err
+		}
+		t, err := d.deploy(ctx, g, isolation, func(cfg *cove.Config) {
+			cfg.Scaling.Max, cfg.Scaling.Queue = thisMachine().Processors, 10_000
+			cfg.QueueTimeout = cove.Duration(patience)
+		})
+		if err != nil {
+			return nil, err
+		}
+		if err := t.call(ctx); err != nil {
+			return nil, err
+		}
+		all = append(all, loaded{isolation, t, d.cpu})
+	}
+	for _, l := range all { // All instances there are to be, and everything warm.
+		if load := bench.ClosedLoop(ctx, l.target.call, callers, time.Second); load.Failed > 0 {
+			return nil, fmt.Errorf("%s: %s", l.name, load.Error)
+		}
+	}
+	return all, nil
+}
+
+// cpu is the processor time of the daemon and of everything in its sandboxes.
+func (d *daemon) cpu() (time.Duration, error) {
+	own, err := bench.ProcessCPU(d.cmd.Process.Pid)
+	if err != nil {
+		return 0, err
+	}
+	dir, err := d.groups()
+	if err != nil {
+		return 0, err
+	}
+	group, err := bench.GroupCPU(dir)
+	return own + group, err
+}
+
+// throughput compares what one second of processor time is good for, and how
+// many calls per second there are at most when client and server share the
+// machine.
+func throughput(ctx context.Context, s *setting) ([]row, error) {
+	var rows []row
+	for _, g := range s.languages {
+		mark := s.mark()
+		found, err := s.peaks(ctx, g)
+		if err = errors.Join(err, s.release(mark)); err != nil {
+			return rows, fmt.Errorf("%s: %w", g.label(), err)
+		}
+		least, aim := 1.0, 2.0
+		if g.Language != "python" {
+			least, aim = 0.7, 1
+		}
+		for _, isolation := range isolations() {
+			for _, server := range g.servers {
+				name := fmt.Sprintf("%s, %s / %s", g.label(), isolationLabel(isolation), server.name)
+				rows = append(rows,
+					found.row("warm throughput, calls per second of processor time: "+name, server.name, isolation, perCPU, least, aim),
+					found.row("the same, calls per second at the peak, client and server on the same processors: "+name, server.name, isolation, perSecond, 0, 0),
+				)
+			}
+		}
+	}
+	return rows, nil
+}
+
+// peak is one closed loop on one server.
+type peak struct{ perSecond, perCPU float64 }
+
+func perSecond(p peak) float64 { return p.perSecond }
+func perCPU(p peak) float64    { return p.perCPU }
+
+// peaks are the closed loops on every server, in turns.
+type peaks map[string][]peak
+
+func (s *setting) peaks(ctx context.Context, g language) (peaks, error) {
+	servers, err := s.loadedServers(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	found := peaks{}
+	var arms []bench.Arm
+	servers = append(servers, loaded{again(servers[0].name), servers[0].target, servers[0].cpu})
+	for _, l := range servers {
+		arms = append(arms, bench.Arm{Name: l.name, Sample: func(ctx context.Context) (bench.Sample, error) {
+			before, err := l.cpu()
+			if err != nil {
+				return bench.Sample{}, err
+			}
+			load := bench.ClosedLoop(ctx, l.target.call, callers, pick(s, 1500*time.Millisecond, 10*time.Second))
+			after, err := l.cpu()
+			if err == nil && load.Failed > 0 {
+				err = fmt.Errorf("%d of %d calls failed: %s", load.Failed, load.Calls, load.Error)
+			}
+			if err != nil {
+				return bench.Sample{}, err
+			}
+			found[l.name] = append(found[l.name], peak{load.PerSecond, float64(load.Calls) / (after - before).Seconds()})
+			return bench.Sample{Took: load.Elapsed}, nil
+		}})
+	}
+	c, err := interleave(ctx, arms, bench.Rounds{N: pick(s, 5, 20)})
+	for _, series := range c {
+		if err == nil && series.Failed > 0 {
+			err = fmt.Errorf("%s: %s", series.Arm, series.Error)
+		}
+	}
+	return found, err
+}
+
+// row compares a figure of two servers, loop by loop.
+func (p peaks) row(name, baseline, cove string, pickFigure func(peak) float64, least, aim float64) row {
+	// The bootstrap is of durations: the time that each call took of the resource.
+	times := func(arm string) (d []time.Duration) {
+		for _, x := range p[arm] {
+			d = append(d, time.Duration(float64(time.Second)/pickFigure(x)))
+		}
+		return d
+	}
+	a, b := times(cove), times(baseline)
+	rate := func(d []time.Duration) string { return fmt.Sprintf("%.0f/s", 1/bench.Quantile(d, 0.5).Seconds()) }
+	r := row{Name: name, Baseline: rate(b), Cove: rate(a), Least: least, Aim: aim, More: true, N: len(a)}
+	// A ratio of rates is that of times, upside down.
+	r.Ratio = bench.Ratio(b, a, 0.5, seed)
+	if other, ok := p[again(baseline)]; ok && len(other) > 0 {
+		n := bench.Ratio(times(again(baseline)), b, 0.5, seed)
+		r.Noise = bench.Noise{Ratio: n, Floor: max(n.High-1, 1-n.Low)}
+	}
+	return r
+}
+
+// tail compares the p99 of each server at 70 % of its own peak: what a caller
+// sees who comes whether or not the server keeps up.
+func tail(ctx context.Context, s *setting) ([]row, error) {
+	var rows []row
+	for _, g := range s.languages {
+		mark := s.mark()
+		c, notes, err := s.tails(ctx, g)
+		if err = errors.Join(err, s.release(mark)); err != nil {
+			return rows, fmt.Errorf("%s: %w", g.label(), err)
+		}
+		for _, isolation := range isolations() {
+			for _, server := range g.servers {
+				rows = append(rows, c.row(want{
+					name:     fmt.Sprintf("p99 at 70 %% of its own peak: %s, %s / %s", g.label(), isolationLabel(isolation), server.name),
+					baseline: server.name, cove: isolation, q: 0.99, least: 1.5, aim: 1.1,
+					note: fmt.Sprintf("offered %.0f/s and %.0f/s", notes[isolation], notes[server.name]),
+				}))
+			}
+		}
+	}
+	return rows, nil
+}
+
+// tails finds every server's peak and then loads each at 70 % of it, in turns.
+func (s *setting) tails(ctx context.Context, g language) (comparison, map[string]float64, error) {
+	servers, err := s.loadedServers(ctx, g)
+	if err != nil {
+		return nil, nil, err
+	}
+	rates := map[string]float64{}
+	for range 2 {
+		for _, l := range servers {
+			load := bench.ClosedLoop(ctx, l.target.call, callers, pick(s, 1500*time.Millisecond, 10*time.Second))
+			rates[l.name] = max(rates[l.name], 0.7*load.PerSecond)
+		}
+	}
+	servers = append(servers, loaded{again(servers[0].name), servers[0].target, nil})
+	rates[again(servers[0].name)] = rates[servers[0].name]
+	c := comparison{}
+	var arms []bench.Arm
+	turn := uint64(0)
+	for _, l := range servers {
+		arms = append(arms, bench.Arm{Name: l.name, Sample: func(ctx context.Context) (bench.Sample, error) {
+			turn++
+			load := bench.OpenLoop(ctx, l.target.call, bench.Open{
+				Rate: rates[l.name], For: pick(s, 1500*time.Millisecond, 20*time.Second), Seed: seed + turn,
+			})
+			series := c[l.name]
+			series.Arm = l.name
+			for _, took := range load.Took {
+				series.Samples = append(series.Samples, bench.Sample{Took: took})
+			}
+			if series.Failed += load.Failed; series.Error == "" {
+				series.Error = load.Error
+			}
+			c[l.name] = series
+			return bench.Sample{Took: load.Elapsed}, nil
+		}})
+	}
+	_, err = interleave(ctx, arms, bench.Rounds{N: pick(s, 4, 10)})
+	return c, rates, err
+}

@@ -1,0 +1,176 @@
+// Bench measures Cove beside raw baselines on the machine it runs on: the same
+// handler in a container that `docker run` starts, in a sandbox that `runsc run`
+// starts, in the bare interpreter of the same image, and behind the language's
+// own HTTP server. Absolute figures say little about another machine; the ratios
+// between the arms of one run do.
+//
+// It starts a real `cove serve` with a data directory of its own, lets the arms
+// take turns in random order, checks every answer, and prints the table of what
+// Cove has set out to reach: each row with the two medians, their ratio with its
+// interval, what was to be reached and what was. The method, and the results, are
+// in docs/performance.md.
+//
+//	go run ./bench [-full] [-rows stem,warm] [-out DIR]
+//
+// It needs root, Docker, and what `make build runsc images` makes.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/covefn/cove/internal/bench"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// experiment measures rows that share their arms. What it makes is put away when
+// it has ended.
+type experiment struct {
+	name string
+	// about is one line for people.
+	about string
+	run   func(ctx context.Context, s *setting) ([]row, error)
+}
+
+// setting is what the experiments of one run share.
+type setting struct {
+	*lab
+	languages []language
+	// full asks for the long form.
+	full bool
+}
+
+// pick is a number for the short form, or one for the long form.
+func pick[T any](s *setting, short, full T) T {
+	if s.full {
+		return full
+	}
+	return short
+}
+
+func experiments() []experiment {
+	return []experiment{
+		{"start", "the first answer of a function: stem cells and cold starts", starts},
+		{"burst", "50 first calls at once", burst},
+		{"warm", "a call to a running instance, and the platform's share of it", warm},
+		{"throughput", "calls per processor second, and the peak", throughput},
+		{"tail", "p99 at 70 % of the peak", tail},
+		{"paused", "a call to a paused instance", paused},
+		{"memory", "memory of an idle instance", memory},
+		{"routes", "10,000 functions", routes},
+		{"trace", "a day of real traffic", trace},
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	full := flags.Bool("full", false, "take as many samples as every row needs: hours instead of minutes")
+	names := flags.String("rows", "", "measure these `experiments` only, separated by commas")
+	only := flags.String("languages", "", "measure these `languages` only: python,node")
+	out := flags.String("out", "bench/results", "`directory` for the results")
+	list := flags.Bool("list", false, "list the experiments")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	all := experiments()
+	if *list {
+		for _, e := range all {
+			fmt.Printf("%-12s%s\n", e.name, e.about)
+		}
+		return nil
+	}
+	chosen, err := choose(all, *names)
+	if err != nil {
+		return err
+	}
+	r := &results{Command: "go run ./bench " + strings.Join(args, " "), Time: time.Now().UTC(), Machine: thisMachine()}
+	r.Command = strings.TrimSpace(r.Command)
+	err = measure(ctx, r, chosen, *full, *only)
+	if len(r.Rows) == 0 {
+		return err
+	}
+	path, writeErr := r.write(*out)
+	fmt.Println()
+	err = errors.Join(err, r.print(os.Stdout), writeErr)
+	fmt.Println("\nwritten to", path)
+	return err
+}
+
+func choose(all []experiment, names string) ([]experiment, error) {
+	if names == "" {
+		return all, nil
+	}
+	var chosen []experiment
+	for name := range strings.SplitSeq(names, ",") {
+		i := slices.IndexFunc(all, func(e experiment) bool { return e.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no experiment %q; -list shows those there are", name)
+		}
+		chosen = append(chosen, all[i])
+	}
+	return chosen, nil
+}
+
+// measure runs the experiments one after the other. One that fails does not keep
+// the others from being measured.
+func measure(ctx context.Context, r *results, chosen []experiment, full bool, only string) (err error) {
+	l, err := newLab(os.Stderr)
+	defer func() { err = errors.Join(err, l.close()) }()
+	if err != nil {
+		return err
+	}
+	s := &setting{lab: l, full: full}
+	if s.languages, err = l.languages(); err != nil {
+		return err
+	}
+	if only != "" {
+		s.languages = slices.DeleteFunc(s.languages, func(g language) bool {
+			return !slices.Contains(strings.Split(only, ","), strings.ToLower(g.label()))
+		})
+	}
+	before, err := bench.HostNow()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range chosen {
+		began := time.Now()
+		l.logf("== %s: %s", e.name, e.about)
+		mark := l.mark()
+		rows, err := e.run(ctx, s)
+		err = errors.Join(err, l.release(mark))
+		for i := range rows {
+			rows[i].Experiment = e.name
+			l.logf("   %s", strings.Join(rows[i].figures(), " | "))
+		}
+		r.Rows = append(r.Rows, rows...)
+		l.logf("   %s", short(time.Since(began)))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", e.name, err))
+			l.logf("   %v", err)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	after, err := bench.HostNow()
+	r.Use, r.Took = after.Since(before), after.At.Sub(before.At).Round(time.Second).String()
+	return errors.Join(append(errs, err)...)
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/bench"
+)
+
+// starts compares first answers: of functions without an instance behind the
+// gateway, with and without a stem cell, and of the same handler started by hand.
+func starts(ctx context.Context, s *setting) ([]row, error) {
+	var rows []row
+	for _, g := range s.languages {
+		mark := s.mark()
+		c, err := startArms(ctx, s, g)
+		err = errors.Join(err, s.release(mark))
+		if err != nil {
+			return rows, fmt.Errorf("%s: %w", g.label(), err)
+		}
+		rows = append(rows, startRows(c, g)...)
+	}
+	return rows, nil
+}
+
+// The arms of starts beside Cove's.
+const (
+	armDocker      = "docker run"
+	armDockerFirst = "docker run, first line"
+	armBare        = "interpreter"
+	armRunsc       = "runsc run"
+)
+
+func startArms(ctx context.Context, s *setting, g language) (comparison, error) {
+	run, err := s.dockerRun(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	root, err := s.bareRoot(g)
+	if err != nil {
+		return nil, err
+	}
+	runsc, err := s.runscRun(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.daemon(true)
+	if err != nil {
+		return nil, err
+	}
+	var firsts []bench.Sample
+	arms := twice([]bench.Arm{
+		{Name: armDocker, Sample: timed(func(context.Context) (time.Duration, error) {
+			first, wall, err := run.once()
+			if err == nil {
+				firsts = append(firsts, bench.Sample{Took: first})
+			}
+			return wall, err
+		})},
+	})
+	bare := bench.Arm{Name: armBare, Sample: timed(func(context.Context) (time.Duration, error) { return root.once(g, payload) })}
+	raw := bench.Arm{Name: armRunsc, Sample: timed(runsc.once)}
+	arms = append(arms, bare, bench.Arm{Name: again(armBare), Sample: bare.Sample}, raw, bench.Arm{Name: again(armRunsc), Sample: raw.Sample})
+	for _, isolation := range isolations() {
+		for _, class := range []cove.StartClass{cove.StartStem, cove.StartCold} {
+			t, err := d.deploy(ctx, g, isolation, func(cfg *cove.Config) {
+				if class == cove.StartCold {
+					// A variable that the interpreter reads at its start cannot be
+					// given to one that runs.
+					cfg.Env = cove.Env{"LANG": {Value: "C.UTF-8"}}
+				}
+			})
+			if err != nil {
+				return nil, err
+			}
+			arms = append(arms, bench.Arm{Name: string(class) + " " + isolation, Sample: func(ctx context.Context) (bench.Sample, error) {
+				if err := t.empty(ctx); err != nil {
+					return bench.Sample{}, err
+				}
+				return t.sampleOf(ctx, class)
+			}})
+		}
+	}
+	c, err := interleave(ctx, arms, bench.Rounds{N: pick(s, 25, 1000), Budget: pick(s, 90*time.Second, 100*patience), Warmup: 1})
+	c[armDockerFirst] = bench.Series{Arm: armDockerFirst, Samples: firsts}
+	return c, err
+}
+
+// empty ends the function's instances, and waits until nothing of them is left
+// and nothing else is being started or ended, so that the call finds the machine
+// at rest.
+func (t *target) empty(ctx context.Context) error {
+	if err := t.daemon.post(ctx, "/functions/"+t.function+"/recycle"); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return until(patience, func() error {
+		f, err := t.daemon.client.Function(ctx, t.function)
+		if err != nil {
+			return err
+		}
+		if n := f.Instances.Total(); n > 0 {
+			return fmt.Errorf("%d instances of %s are still there", n, t.function)
+		}
+		sys, err := t.daemon.client.System(ctx)
+		if err != nil {
+			return err
+		}
+		if n := sys.Instances.Starting + sys.Instances.Stopping; n > 0 {
+			return fmt.Errorf("%d instances are being started or ended", n)
+		}
+		return nil
+	})
+}
+
+func startRows(c comparison, g language) []row {
+	docker := []want{
+		{name: "p50", q: 0.5, least: 1. / 40, aim: 1. / 100},
+		{name: "p99", q: 0.99, least: 1. / 20, aim: 1. / 40},
+	}
+	bare := want{least: 1, aim: 0.35}
+	if g.Language != "python" {
+		bare = want{least: 0.5, aim: 0.15}
+	}
+	var rows []row
+	for _, isolation := range isolations() {
+		stem := "stem " + isolation
+		label := g.label() + ", " + isolationLabel(isolation)
+		for _, w := range docker {
+			rows = append(rows, c.row(want{
+				name:     fmt.Sprintf("stem start, first answer, %s: %s / docker run", w.name, label),
+				baseline: armDocker, cove: stem, q: w.q, least: w.least, aim: w.aim,
+			}))
+		}
+		rows = append(rows,
+			c.row(want{name: "the same, p50: " + label + " / docker run to its first line", baseline: armDockerFirst, cove: stem, q: 0.5}),
+			c.row(want{name: "the same, p50: " + label + " / bare interpreter", baseline: armBare, cove: stem, q: 0.5, least: bare.least, aim: bare.aim}),
+		)
+	}
+	return append(rows,
+		c.row(want{
+			name: "stem start, p50: " + g.label() + ", gVisor / runsc run to its first frame", baseline: armRunsc, cove: "stem gvisor",
+			q: 0.5, least: 1. / 25, aim: 1. / 60,
+		}),
+		c.row(want{
+			name: "cold start, p50: " + g.label() + ", gVisor / runsc run to its first frame", baseline: armRunsc, cove: "cold gvisor",
+			q: 0.5, least: 1.15, aim: 1.15,
+		}),
+		c.row(want{
+			name: "cold start, p50: " + g.label() + ", Docker / docker run", baseline: armDocker, cove: "cold docker",
+			q: 0.5, least: 1.15, aim: 0.8,
+		}),
+	)
+}
