@@ -23,27 +23,38 @@ import (
 
 // It is not parallel to other tests: its census counts descriptors and goroutines.
 func TestConformance(t *testing.T) {
-	drivertest.Run(t, func(t *testing.T) drivertest.Subject {
-		dir, found := t.TempDir(), drivertest.PythonImage(t)
-		image := loadable(t, found)
-		preload(t, image, found.Tarball == nil)
-		return drivertest.Subject{
-			New: func(t *testing.T) driver.Driver {
-				d, err := New(Options{RunDir: dir})
-				must(t, err)
-				return d
-			},
-			Image:   image,
-			Owner:   "suite" + strconv.FormatInt(time.Now().UnixNano()%1e9, 36),
-			DataDir: dir,
-			Docker:  true,
-		}
-	})
+	drivertest.Run(t, func(t *testing.T) drivertest.Subject { return subject(t) })
+}
+
+// BenchmarkChanges measures what is in the path of a request.
+//
+//	go test -run - -bench Changes -benchtime 200x ./internal/driver/docker
+func BenchmarkChanges(b *testing.B) {
+	s := subject(b)
+	drivertest.BenchChanges(b, s, s.New(b))
+}
+
+func subject(t testing.TB) drivertest.Subject {
+	t.Helper()
+	dir, found := t.TempDir(), drivertest.PythonImage(t)
+	image := loadable(t, found)
+	preload(t, image, found.Tarball == nil)
+	return drivertest.Subject{
+		New: func(t testing.TB) driver.Driver {
+			d, err := New(Options{RunDir: dir})
+			must(t, err)
+			return d
+		},
+		Image:   image,
+		Owner:   "suite" + strconv.FormatInt(time.Now().UnixNano()%1e9, 36),
+		DataDir: dir,
+		Docker:  true,
+	}
 }
 
 // preload keeps the time to load an image out of the suite's bounds, and
 // removes one that was made for it.
-func preload(t *testing.T, image driver.Image, made bool) {
+func preload(t testing.TB, image driver.Image, made bool) {
 	t.Helper()
 	d, err := New(Options{RunDir: t.TempDir()})
 	must(t, err)
@@ -64,7 +75,7 @@ func preload(t *testing.T, image driver.Image, made bool) {
 }
 
 // loadable gives an image that is only an unpacked root the form for Docker.
-func loadable(t *testing.T, image driver.Image) driver.Image {
+func loadable(t testing.TB, image driver.Image) driver.Image {
 	t.Helper()
 	if image.Tarball != nil || image.Root == "" {
 		return image

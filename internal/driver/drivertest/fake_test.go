@@ -25,7 +25,7 @@ func TestFake(t *testing.T) {
 		fake := NewFake(obey)
 		fake.CreateErr = refuse
 		return Subject{
-			New:   func(*testing.T) driver.Driver { return fake },
+			New:   func(testing.TB) driver.Driver { return fake },
 			Image: driver.Image{Ref: "cove/fake:1", Root: t.TempDir()}, Owner: "fake", DataDir: t.TempDir(), InMemory: true,
 		}
 	})

@@ -28,7 +28,7 @@ var shimSource []byte
 const patience = 30 * time.Second
 
 // shimDir makes a directory with the suite's shim in it.
-func shimDir(t *testing.T) string {
+func shimDir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "suite.py"), shimSource, 0o644); err != nil {
@@ -50,7 +50,7 @@ type reply struct {
 // running is a sandbox with the suite's shim, which has said HELLO.
 type running struct {
 	*driver.Guarded
-	t     *testing.T
+	t     testing.TB
 	lines *bufio.Reader
 	logs  *logBuffer
 }
@@ -85,7 +85,7 @@ func (l *logBuffer) String() string {
 }
 
 // create makes a sandbox of spec, which is destroyed when the test ends.
-func create(t *testing.T, d driver.Driver, spec driver.Spec) *running {
+func create(t testing.TB, d driver.Driver, spec driver.Spec) *running {
 	t.Helper()
 	r, err := tryCreate(t, d, spec)
 	if err != nil {
@@ -94,7 +94,7 @@ func create(t *testing.T, d driver.Driver, spec driver.Spec) *running {
 	return r
 }
 
-func tryCreate(t *testing.T, d driver.Driver, spec driver.Spec) (*running, error) {
+func tryCreate(t testing.TB, d driver.Driver, spec driver.Spec) (*running, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -22,7 +22,7 @@ import (
 type Subject struct {
 	// New makes a driver. Each call makes another over the same directories, as
 	// a restarted daemon does.
-	New func(t *testing.T) driver.Driver
+	New func(t testing.TB) driver.Driver
 	// Image has Python at /usr/bin/python3, and the directories that every
 	// runtime image has.
 	Image driver.Image
@@ -62,7 +62,7 @@ func Run(t *testing.T, setup func(t *testing.T) Subject) {
 		name string
 		run  func(t *testing.T)
 	}{
-		{"start", s.testStart}, {"mount", s.testMount}, {"stop", s.testStop}, {"end", s.testEnd},
+		{"start", s.testStart}, {"mount", s.testMount}, {"stop", s.testStop}, {"pause", s.testPause}, {"end", s.testEnd},
 		{"failure", s.testFailure}, {"recover", s.testRecover},
 	}
 	if !s.InMemory {
@@ -83,16 +83,21 @@ func (s *suite) has(f driver.Feature) bool { return slices.Contains(s.report.Fea
 
 // spec is a specification with the suite's shim, of a sandbox that no other
 // test uses.
-func (s *suite) spec(t *testing.T) driver.Spec {
+func (s Subject) spec(t testing.TB) driver.Spec {
 	t.Helper()
 	return driver.Spec{
 		ID: fmt.Sprintf("suite-%x", time.Now().UnixNano()), Owner: s.Owner,
 		Image: s.Image, ShimDir: shimDir(t),
 		Command: []string{"/usr/bin/python3", "-S", driver.ShimDir + "/suite.py"},
 		Env:     []string{"PATH=/usr/bin:/bin", "MARK=set by the suite"},
-		Limits:  driver.Limits{Memory: 128 * cove.MiB, CPU: 1, PIDs: 64, Tmp: 16 * cove.MiB},
+		Limits:  limits(),
 		Network: cove.NetworkNone,
 	}
+}
+
+// limits are those that a sandbox of the suite has, where nothing else is said.
+func limits() driver.Limits {
+	return driver.Limits{Memory: 128 * cove.MiB, CPU: 1, PIDs: 64, Tmp: 16 * cove.MiB}
 }
 
 func (s *suite) create(t *testing.T) *running {
@@ -247,16 +252,21 @@ func (s *suite) testFailure(t *testing.T) {
 }
 
 func (s *suite) testRecover(t *testing.T) {
-	t.Run("what an earlier driver left is found by another and removed", func(t *testing.T) {
+	t.Run("what an earlier driver left, paused or not, is found by another and removed", func(t *testing.T) {
 		_ = s.create(t).Destroy(t.Context(), "warm")
 		// Without the descriptors of this process: those of a dead one are gone.
 		census := Census{Owner: s.Owner, DataDir: s.DataDir, Docker: s.Docker, Elsewhere: true}
 		before := census.Take(t)
 		first := s.New(t)
 		var left []string
-		for range 2 {
+		for i := range 2 {
 			r := create(t, first, s.spec(t))
 			left = append(left, r.ID())
+			if i == 0 && s.has(driver.FeaturePause) {
+				if err := r.Pause(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
 			if s.has(driver.FeatureMount) {
 				if err := r.Mount(t.Context(), t.TempDir()); err != nil {
 					t.Fatal(err)

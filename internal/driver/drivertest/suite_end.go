@@ -53,37 +53,6 @@ func (s *suite) testStop(t *testing.T) {
 			t.Logf("Stop took %v", took)
 		})
 	}
-	if !s.has(driver.FeaturePause) {
-		return
-	}
-	t.Run("what is paused does nothing, and goes on when resumed", func(t *testing.T) {
-		r := s.create(t)
-		r.must("beat", nil, nil)
-		if err := r.Pause(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if !r.silent() {
-			t.Error("something arrived while it was paused")
-		}
-		if err := r.Resume(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		// The reading deadline of silent may have cut a line.
-		r.lines.Reset(r.Conn())
-		if _, err := r.lines.ReadBytes('\n'); err == nil {
-			t.Log("a rest of a line")
-		}
-		_ = r.Conn().SetReadDeadline(time.Now().Add(patience))
-		if _, err := r.lines.ReadBytes('\n'); err != nil {
-			t.Errorf("nothing arrives after resuming: %v", err)
-		}
-	})
-	t.Run("what is paused can be stopped and destroyed", func(t *testing.T) {
-		r := s.create(t)
-		if err := errors.Join(r.Pause(t.Context()), r.Stop(t.Context()), r.Destroy(t.Context(), "paused")); err != nil {
-			t.Error(err)
-		}
-	})
 }
 
 // testEnd: how a sandbox ends, by itself and by Destroy.

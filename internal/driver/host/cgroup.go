@@ -35,6 +35,8 @@ type Cgroup struct {
 
 // groupOps is what differs between the versions.
 type groupOps interface {
+	// begin makes ready a group that was just made.
+	begin() error
 	// open opens what is read often. With must it fails when a file is missing.
 	open(must bool) error
 	close() error

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,6 +38,8 @@ type groupV1 struct {
 	path string
 	// weight is that of processor time.
 	weight weight
+	// limit is the memory limit that was set last, 0 when none was.
+	limit atomic.Int64
 
 	cpu, mem, peak, oom, freezer *os.File
 	// oomEvent is an eventfd that counts the out-of-memory events of the group
@@ -46,6 +49,22 @@ type groupV1 struct {
 
 func (g *groupV1) file(controller, name string) string {
 	return filepath.Join(g.set.mounts[controller], g.path, name)
+}
+
+// stillGroup is an empty group beneath each sandbox's that is frozen from the
+// beginning to the end.
+//
+// The kernel rewrites its own code when the first group of the machine freezes
+// and when the last one thaws, and has every processor notice. That makes thawing
+// take 80 us. While another is frozen it takes 3 us.
+const stillGroup = "still"
+
+func (g *groupV1) begin() error {
+	dir := g.file("freezer", stillGroup)
+	if err := g.set.mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(dir, "freezer.state"), "FROZEN")
 }
 
 func (g *groupV1) open(must bool) error {
@@ -114,10 +133,8 @@ func (g *groupV1) setLimits(l driver.Limits, fresh bool) error {
 		}
 	}
 	if l.CPU > 0 {
-		period, q := strconv.FormatInt(cpuPeriod.Microseconds(), 10), strconv.FormatInt(quota(l.CPU).Microseconds(), 10)
-		if err := writeFile(g.file("cpu", "cpu.cfs_period_us"), period); err != nil {
-			return err
-		}
+		// The period of a group that is new, or that Docker has made, is cpuPeriod.
+		q := strconv.FormatInt(quota(l.CPU).Microseconds(), 10)
 		if err := writeFile(g.file("cpu", "cpu.cfs_quota_us"), q); err != nil {
 			return err
 		}
@@ -145,22 +162,33 @@ func (g *groupV1) demote(pid int) error {
 
 // setMemory bounds memory, and memory with swap by the same figure. The kernel
 // wants the second never below the first, so the order depends on whether the
-// limits grow: one of the two orders works.
+// limits grow. Where that is not known one of the two orders works.
 func (g *groupV1) setMemory(limit cove.ByteSize) error {
-	value := strconv.FormatInt(int64(limit), 10)
-	memory, swap := g.file("memory", "memory.limit_in_bytes"), g.file("memory", "memory.memsw.limit_in_bytes")
-	if _, err := os.Stat(swap); errors.Is(err, fs.ErrNotExist) {
-		// A kernel without swap accounting: then nothing in here is swapped.
-		return errors.Join(writeFile(memory, value), writeFile(g.file("memory", "memory.swappiness"), "0"))
+	memory, value := g.file("memory", "memory.limit_in_bytes"), strconv.FormatInt(int64(limit), 10)
+	var err error
+	if before := g.limit.Load(); before > 0 && int64(limit) > before {
+		err = errors.Join(g.setSwap(value), writeFile(memory, value))
+	} else if err = writeFile(memory, value); err == nil {
+		err = g.setSwap(value)
+	} else if swapErr := g.setSwap(value); swapErr != nil {
+		err = errors.Join(err, swapErr)
+	} else {
+		err = writeFile(memory, value)
 	}
-	err := writeFile(memory, value)
-	if err != nil {
-		if growErr := writeFile(swap, value); growErr != nil {
-			return errors.Join(err, growErr)
-		}
-		return writeFile(memory, value)
+	if err == nil {
+		g.limit.Store(int64(limit))
 	}
-	return writeFile(swap, value)
+	return err
+}
+
+// setSwap bounds memory with swap. On a kernel without swap accounting nothing
+// in here is swapped instead.
+func (g *groupV1) setSwap(value string) error {
+	err := writeFile(g.file("memory", "memory.memsw.limit_in_bytes"), value)
+	if errors.Is(err, fs.ErrNotExist) {
+		return writeFile(g.file("memory", "memory.swappiness"), "0")
+	}
+	return err
 }
 
 func (g *groupV1) usage() (driver.Usage, error) {

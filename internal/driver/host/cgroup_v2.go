@@ -33,6 +33,8 @@ type groupV2 struct {
 	killedAbove int64
 }
 
+func (g *groupV2) begin() error { return nil }
+
 func (g *groupV2) open(must bool) error {
 	var errs []error
 	for _, f := range []struct {

@@ -103,7 +103,10 @@ func (s *Cgroups) New(owner, id string, l driver.Limits) (*Cgroup, error) {
 	if err := s.makeGroup(c.path); err != nil {
 		return nil, fmt.Errorf("make the control group: %w", err)
 	}
-	err := c.ops.open(true)
+	err := c.ops.begin()
+	if err == nil {
+		err = c.ops.open(true)
+	}
 	if err == nil {
 		err = c.ops.setLimits(l, true)
 	}
@@ -341,13 +344,28 @@ func vacate(root string) error {
 }
 
 // writeFile writes to a file of the kernel: in one call, and never making it.
+// Changes of limits are in the path of requests, and an os.File would also
+// register these files with the poller, which takes longer than all the rest.
 func writeFile(path, value string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	fd, err := retried(func() (int, error) { return unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0) })
 	if err != nil {
-		return err
+		return &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	_, err = f.WriteString(value)
-	return errors.Join(err, f.Close())
+	defer func() { _ = unix.Close(fd) }()
+	if _, err := retried(func() (int, error) { return unix.Write(fd, []byte(value)) }); err != nil {
+		return &fs.PathError{Op: "write", Path: path, Err: err}
+	}
+	return nil
+}
+
+// retried makes a system call again that a signal has interrupted.
+func retried(call func() (int, error)) (int, error) {
+	for {
+		n, err := call()
+		if !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
 }
 
 // removeGroups removes groups and all beneath them, deepest first, in one try.

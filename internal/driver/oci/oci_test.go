@@ -17,12 +17,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func subject(t *testing.T, isolation, binary string) drivertest.Subject {
+func subject(t testing.TB, isolation, binary string) drivertest.Subject {
 	t.Helper()
 	// Deeper than the address of a unix socket can be.
 	data := filepath.Join(t.TempDir(), strings.Repeat("a long way/", 15))
 	return drivertest.Subject{
-		New: func(t *testing.T) driver.Driver {
+		New: func(t testing.TB) driver.Driver {
 			t.Helper()
 			d, err := oci.New(oci.Options{
 				Isolation: isolation, Binary: binary,
@@ -40,6 +40,19 @@ func subject(t *testing.T, isolation, binary string) drivertest.Subject {
 
 func TestGVisor(t *testing.T) {
 	drivertest.Run(t, func(t *testing.T) drivertest.Subject { return subject(t, oci.GVisor, drivertest.Runsc(t)) })
+}
+
+// BenchmarkGVisor and BenchmarkRunc measure what is in the path of a request.
+//
+//	go test -run - -bench 'GVisor|Runc' -benchtime 200x ./internal/driver/oci
+func BenchmarkGVisor(b *testing.B) {
+	s := subject(b, oci.GVisor, drivertest.Runsc(b))
+	drivertest.BenchChanges(b, s, s.New(b))
+}
+
+func BenchmarkRunc(b *testing.B) {
+	s := subject(b, oci.Runc, "")
+	drivertest.BenchChanges(b, s, s.New(b))
 }
 
 func TestRunc(t *testing.T) {
