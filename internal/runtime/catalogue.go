@@ -33,6 +33,10 @@ type Runtime struct {
 	// DefaultFile the file that it is in.
 	DefaultHandler string `json:"default_handler"`
 	DefaultFile    string `json:"default_file"`
+	// SizedAtStart says that the language reads the sandbox's memory limit when
+	// it starts and sizes its heap by it, so that a stem cell can only become an
+	// instance of the memory it was started with.
+	SizedAtStart bool `json:"-"`
 
 	// shim is the directory of the shim's files in the embedded tree.
 	shim string
@@ -91,7 +95,7 @@ func node() Runtime {
 			"COVE_RUNTIME=node26",
 		},
 		Extensions:     []string{".js", ".mjs", ".cjs", ".ts", ".mts", ".cts"},
-		DefaultHandler: "index.handler", DefaultFile: "index.js",
+		DefaultHandler: "index.handler", DefaultFile: "index.js", SizedAtStart: true,
 		shim: "node",
 	}
 }

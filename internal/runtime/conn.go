@@ -200,34 +200,44 @@ func (c *Conn) Invoke(deadline time.Time, inv *Invoke) (*Answer, error) {
 
 // writeInvoke writes one INVOKE in one system call.
 func (c *Conn) writeInvoke(id uint64, deadline, now time.Time, inv *Invoke) error {
+	buf := buffers.Get().(*[bufferSize]byte)
+	defer buffers.Put(buf)
+	b, err := appendInvoke(buf[:0], id, deadline, now, inv)
+	if err != nil {
+		return err
+	}
+	c.begun = false
+	if _, err := c.send(b, inv.Payload); err != nil {
+		return writeError(err)
+	}
+	return nil
+}
+
+// appendInvoke appends an INVOKE without its payload, whose length it counts.
+func appendInvoke(b []byte, id uint64, deadline, now time.Time, inv *Invoke) ([]byte, error) {
 	timeout := inv.TimeoutMS
 	if timeout == 0 && !deadline.IsZero() {
 		timeout = max(deadline.Sub(now).Milliseconds(), 0)
 	}
-	buf := buffers.Get().(*[bufferSize]byte)
-	defer buffers.Put(buf)
-	b := append(beginFrame(buf[:0], FrameInvoke, id), 0, 0, 0, 0)
+	b = append(beginFrame(b, FrameInvoke, id), 0, 0, 0, 0)
 	b = appendInvokeHead(b, inv, timeout)
 	n := len(b) - headerSize - 4
 	if n > MaxHead {
-		return cove.Errorf(cove.CodeTooLarge, "the request's event has %d bytes without its body; at most %d can be passed to a function", n, MaxHead)
+		return nil, cove.Errorf(cove.CodeTooLarge, "the request's event has %d bytes without its body; at most %d can be passed to a function", n, MaxHead)
 	}
 	binary.BigEndian.PutUint32(b[headerSize:], uint32(n))
-	c.begun = false
-	var err error
-	if len(b)+len(inv.Payload) <= bufferSize {
-		b = append(b, inv.Payload...)
-		endFrame(b, 0)
-		_, err = c.c.Write(b)
-	} else {
-		endFrame(b, len(inv.Payload))
-		parts := net.Buffers{b, inv.Payload}
-		_, err = parts.WriteTo(c.c)
+	endFrame(b, len(inv.Payload))
+	return b, nil
+}
+
+// send writes a frame and what follows it, together where both are small.
+func (c *Conn) send(b, payload []byte) (int64, error) {
+	if len(b)+len(payload) <= bufferSize {
+		n, err := c.c.Write(append(b, payload...))
+		return int64(n), err
 	}
-	if err != nil {
-		return writeError(err)
-	}
-	return nil
+	parts := net.Buffers{b, payload}
+	return parts.WriteTo(c.c)
 }
 
 // readAnswer reads the first frame of the answer to id, and all of it unless

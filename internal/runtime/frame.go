@@ -17,6 +17,10 @@ const (
 	FrameInit     FrameType = 0x01
 	FrameInvoke   FrameType = 0x02
 	FrameShutdown FrameType = 0x03
+	// FrameCancel and FrameCredit are for calls of an instance that serves
+	// several at once.
+	FrameCancel FrameType = 0x04
+	FrameCredit FrameType = 0x05
 )
 
 // Frames from the shim to the host.
@@ -44,6 +48,11 @@ const (
 	MaxChunk = 1 << 20
 	// MaxError bounds the JSON of HELLO, INIT_ERROR, ERROR and a broken END.
 	MaxError = 256 << 10
+	// Window is how much of one streamed answer may be on its way to a caller of
+	// an instance that serves several calls at once: the host grants more by
+	// CREDIT as it is read, so that a caller who reads slowly holds up only his own
+	// answer. It bounds the memory that the host has for it.
+	Window = 256 << 10
 )
 
 const (

@@ -34,6 +34,9 @@ type Init struct {
 	TimeoutMS int64 `json:"timeout_ms"`
 	// MaxAnswer is the largest answer in bytes; a larger one must not be sent.
 	MaxAnswer int64 `json:"max_answer"`
+	// Concurrency is how many calls the instance is given at once. Above 1 the
+	// host must use a Mux; 0 means 1.
+	Concurrency int `json:"concurrency,omitempty"`
 	// Entropy is 32 fresh random bytes in base64, and Now the wall clock in
 	// nanoseconds since 1970: the shim reseeds its random sources with them.
 	Entropy []byte `json:"entropy"`
