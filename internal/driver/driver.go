@@ -91,6 +91,15 @@ type Pauser interface {
 	Resume(ctx context.Context) error
 }
 
+// ProcessLister is a sandbox of which the host knows the processes.
+type ProcessLister interface {
+	// Processes lists every process of the host that is there because of the
+	// sandbox, by its number on the host: those inside, gVisor's kernel, and the
+	// helpers that the runtime or Docker keeps for it. What serves all sandboxes,
+	// such as Docker's daemon, is not among them.
+	Processes(ctx context.Context) ([]int, error)
+}
+
 // Where things are inside every sandbox, whatever the isolation.
 const (
 	// BoxDir is the directory that the sandbox shares with the host, read-only

@@ -61,6 +61,8 @@ var (
 	_ Mounter = (*Guarded)(nil)
 	_ Resizer = (*Guarded)(nil)
 	_ Pauser  = (*Guarded)(nil)
+
+	_ ProcessLister = (*Guarded)(nil)
 )
 
 // ID is that of the sandbox within.
@@ -75,6 +77,16 @@ func (g *Guarded) Logs() io.Reader { return g.inner.Logs() }
 // Usage is that of the sandbox within. It also works when the sandbox is
 // stopped: what an invocation used that ran past its deadline is of interest.
 func (g *Guarded) Usage(ctx context.Context) (Usage, error) { return g.inner.Usage(ctx) }
+
+// Processes is that of the sandbox within; see ProcessLister. It is an error that
+// is errors.ErrUnsupported where the sandbox cannot tell.
+func (g *Guarded) Processes(ctx context.Context) ([]int, error) {
+	l, ok := g.inner.(ProcessLister)
+	if !ok {
+		return nil, fmt.Errorf("sandbox %s cannot list its processes: %w", g.ID(), errors.ErrUnsupported)
+	}
+	return l.Processes(ctx)
+}
 
 // Wait is that of the sandbox within, with the reason of Destroy filled in.
 func (g *Guarded) Wait(ctx context.Context) (Exit, error) {

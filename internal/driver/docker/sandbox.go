@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,6 +80,30 @@ func (s *sandbox) alive() error {
 		return fmt.Errorf("sandbox %s: %w: its first process has ended", s.spec.ID, driver.ErrDead)
 	}
 	return nil
+}
+
+// shimName is the beginning of the name of the process that containerd keeps for
+// each container, as the parent of its first process.
+const shimName = "containerd-shim"
+
+// Processes implements driver.ProcessLister: the container's, and containerd's
+// process for it.
+func (s *sandbox) Processes(context.Context) ([]int, error) {
+	if err := s.alive(); err != nil {
+		return nil, err
+	}
+	pids, err := s.cgroup.Processes()
+	if err != nil {
+		return nil, err
+	}
+	parent, name, err := host.ParentOf(s.pid)
+	if err != nil {
+		return nil, fmt.Errorf("find the container's helper: %w", err)
+	}
+	if strings.HasPrefix(name, shimName) {
+		pids = append(pids, parent)
+	}
+	return pids, nil
 }
 
 func (s *sandbox) Mount(_ context.Context, dir string) error {
@@ -345,4 +370,6 @@ var (
 	_ driver.Mounter = (*sandbox)(nil)
 	_ driver.Resizer = (*sandbox)(nil)
 	_ driver.Pauser  = (*sandbox)(nil)
+
+	_ driver.ProcessLister = (*sandbox)(nil)
 )

@@ -16,6 +16,7 @@ import (
 
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/internal/driver"
+	"github.com/covefn/cove/internal/driver/host"
 )
 
 // Subject is what the suite tests.
@@ -155,6 +156,40 @@ func (s *suite) testStart(t *testing.T) {
 			return err == nil && u.CPU > before.CPU+50*time.Millisecond
 		}) {
 			t.Error("processor time does not grow")
+		}
+	})
+	t.Run("the processes it causes are listed, helpers included, and end with it", func(t *testing.T) {
+		if s.InMemory {
+			return
+		}
+		r := s.create(t)
+		pids, err := r.Processes(t.Context())
+		if err != nil || len(pids) < 2 {
+			t.Fatalf("processes %v, %v", pids, err)
+		}
+		f, err := host.Measure(pids)
+		if err != nil || f.Processes != len(pids) || f.PSS < 4*cove.MiB || f.RSS < f.PSS || f.CPU <= 0 {
+			t.Errorf("%+v, %v", f, err)
+		}
+		t.Logf("%+v", f)
+		r.must("daemon", nil, nil)
+		if !eventually(func() bool {
+			more, err := r.Processes(t.Context())
+			return err == nil && len(more) > len(pids)
+		}) {
+			t.Error("a new process is not listed")
+		}
+		if err := r.Destroy(t.Context(), "counted"); err != nil {
+			t.Error(err)
+		}
+		if !eventually(func() bool {
+			f, err := host.Measure(pids)
+			return err == nil && f.Processes == 0
+		}) {
+			t.Error("a process outlives it")
+		}
+		if _, err := r.Processes(t.Context()); err == nil {
+			t.Error("the processes of what is gone are listed")
 		}
 	})
 }

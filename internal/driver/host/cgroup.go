@@ -281,6 +281,23 @@ func (c *Cgroup) Empty() (bool, error) {
 	return true, nil
 }
 
+// Processes lists the processes in the group and beneath.
+func (c *Cgroup) Processes() ([]int, error) {
+	tree, err := groupTree(c.ops.procsDir())
+	if err != nil {
+		return nil, err
+	}
+	var all []int
+	for _, dir := range tree {
+		pids, err := readPIDs(dir)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, pids...)
+	}
+	return all, nil
+}
+
 // Close gives back what the handle holds open and leaves the group as it is.
 func (c *Cgroup) Close() error { return c.ops.close() }
 

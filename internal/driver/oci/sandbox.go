@@ -51,6 +51,8 @@ var (
 	_ driver.Mounter = (*sandbox)(nil)
 	_ driver.Resizer = (*sandbox)(nil)
 	_ driver.Pauser  = (*sandbox)(nil)
+
+	_ driver.ProcessLister = (*sandbox)(nil)
 )
 
 func newSandbox(d *Driver, spec driver.Spec) *sandbox {
@@ -188,6 +190,19 @@ func (s *sandbox) Usage(context.Context) (driver.Usage, error) {
 		err = driver.ErrDead
 	}
 	return u, err
+}
+
+// Processes implements driver.ProcessLister: the group's, and the runtime that
+// waits for their end.
+func (s *sandbox) Processes(context.Context) ([]int, error) {
+	if err := s.dead(); err != nil {
+		return nil, err
+	}
+	pids, err := s.group.Processes()
+	if err != nil {
+		return nil, err
+	}
+	return append(pids, s.cmd.Process.Pid), nil
 }
 
 // Wait implements driver.Sandbox.
