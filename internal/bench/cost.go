@@ -143,9 +143,9 @@ func occupancy(rate, call float64, t Traffic) (busy, idle, starts float64) {
 			idle += 1 - works
 		case uses > 0:
 			gap := (1 - works) / uses
-			ended := math.Exp(-keep / gap)
-			idle += uses * gap * (1 - ended)
-			starts += uses * ended
+			// What waits is kept for a part of the gap only.
+			idle += (1 - works) * -math.Expm1(-keep/gap)
+			starts += uses * math.Exp(-keep/gap)
 		}
 	}
 	return busy, idle, starts
