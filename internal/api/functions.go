@@ -272,7 +272,7 @@ func exampleConfig() cove.Config {
 	return cove.Config{
 		Name: "hello", Runtime: "python3.13", Handler: "main.handler", Route: "/hello/{name}", Methods: []string{"GET"},
 		Timeout: cove.Duration(10 * time.Second), Memory: 128 * cove.MiB, CPU: 1, Isolation: "gvisor",
-		Env: cove.Env{"GREETING": {Value: "hello"}}, Scaling: cove.Scaling{Max: 20, Idle: cove.Duration(5 * time.Minute)},
+		Env: cove.Env{"GREETING": {Value: "hello"}}, Scaling: cove.Scaling{Max: 20, Idle: cove.Duration(5 * time.Minute), Queue: 100, Concurrency: 1, Pause: cove.Duration(10 * time.Second), Policy: cove.PolicyAdaptive},
 	}
 }
 

@@ -147,8 +147,9 @@ func (a *API) describe() {
 		}
 	}
 	for name, enums := range map[string]map[string][]any{
-		"Config": {"network": {"none", "egress"}, "auth": {"public", "token"}},
-		"Create": {"network": {"none", "egress"}, "auth": {"public", "token"}},
+		"Config":  {"network": {"none", "egress"}, "auth": {"public", "token"}},
+		"Create":  {"network": {"none", "egress"}, "auth": {"public", "token"}},
+		"Scaling": {"policy": {"adaptive", "fixed"}},
 	} {
 		for field, values := range enums {
 			schemas[name].Properties[field].Enum = values
@@ -182,8 +183,11 @@ func descriptions() map[string]map[string]string {
 	return map[string]map[string]string{
 		"Config": config,
 		"Create": create,
-		"Scaling": {"min": "Instances kept even when idle", "max": "Instances at once at most",
-			"idle": "How long an instance without work is kept", "queue": "Requests that may wait; one more gets 429"},
+		"Scaling": {"min": "Instances kept even when idle: 0 to max", "max": "Instances at once at most: 1 to 1000",
+			"idle": "How long an instance without work is kept: 1s to 24h", "queue": "Requests that may wait: 1 to 10000; one more gets 429",
+			"concurrency": "Requests that one instance serves at once: 1 to 100", "reserved": "Instances for which memory is kept that no other function can take: 0 to max",
+			"pause":  "How long an instance idles until it is frozen: 10ms to 24h; longer than idle for never",
+			"policy": "adaptive learns from the times between requests how long to keep an instance; fixed keeps it for idle"},
 		"CORS": {"origins": "https://app.example.com, or *", "methods": "Those of the route if absent", "headers": "Request headers a caller may send",
 			"expose_headers": "Response headers a caller may read", "credentials": "Allows cookies; not with origin *", "max_age": "How long a browser may keep a preflight's answer"},
 		"Package": {"sha256": "Digest of the archive as uploaded, in lower-case hexadecimal", "format": "zip or tar.gz", "size": "Of the archive, in bytes",

@@ -17,6 +17,7 @@ type configFlags struct {
 	env, secret []string
 	network     string
 	auth        string
+	policy      string
 }
 
 func (c *configFlags) bind(f *pflag.FlagSet) {
@@ -41,8 +42,12 @@ func (c *configFlags) bind(f *pflag.FlagSet) {
 	f.StringSliceVar(&c.cors.Origins, "cors-origins", nil, "`origins` of browsers that may call the route")
 	f.IntVar(&c.cfg.Scaling.Min, "scaling-min", 0, "`number` of instances kept even when idle")
 	f.IntVar(&c.cfg.Scaling.Max, "scaling-max", 0, "`number` of instances at most")
-	f.TextVar(&c.cfg.Scaling.Idle, "scaling-idle", cove.Duration(0), "`time` that an idle instance is kept")
+	f.IntVar(&c.cfg.Scaling.Reserved, "scaling-reserved", 0, "`number` of instances for which memory is kept free of other functions")
+	f.IntVar(&c.cfg.Scaling.Concurrency, "scaling-concurrency", 0, "`number` of requests that one instance serves at once (default 1)")
 	f.IntVar(&c.cfg.Scaling.Queue, "scaling-queue", 0, "`number` of requests that may wait")
+	f.TextVar(&c.cfg.Scaling.Idle, "scaling-idle", cove.Duration(0), "`time` that an idle instance is kept")
+	f.TextVar(&c.cfg.Scaling.Pause, "scaling-pause", cove.Duration(0), "`time` after which an idle instance is frozen; longer than scaling-idle: never")
+	f.StringVar(&c.policy, "scaling-policy", "", "`policy` of keeping idle instances: adaptive (learns from the requests) or fixed")
 	f.VisitAll(func(flag *pflag.Flag) {
 		// Zero is no default: cove.yaml's value is, and then the server's.
 		if flag.DefValue == "0s" || flag.DefValue == "0B" {
@@ -82,6 +87,10 @@ func (c *configFlags) apply(f *pflag.FlagSet, cfg *cove.Config) error {
 	})
 	set("scaling-min", func() { cfg.Scaling.Min = c.cfg.Scaling.Min })
 	set("scaling-max", func() { cfg.Scaling.Max = c.cfg.Scaling.Max })
+	set("scaling-reserved", func() { cfg.Scaling.Reserved = c.cfg.Scaling.Reserved })
+	set("scaling-concurrency", func() { cfg.Scaling.Concurrency = c.cfg.Scaling.Concurrency })
+	set("scaling-pause", func() { cfg.Scaling.Pause = c.cfg.Scaling.Pause })
+	set("scaling-policy", func() { cfg.Scaling.Policy = cove.ScalingPolicy(c.policy) })
 	set("scaling-idle", func() { cfg.Scaling.Idle = c.cfg.Scaling.Idle })
 	set("scaling-queue", func() { cfg.Scaling.Queue = c.cfg.Scaling.Queue })
 	return c.applyEnv(cfg)

@@ -64,6 +64,7 @@ __pycache__, .venv, .env and their like. node_modules goes along.`,
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "only say what would be deployed")
 	for name, values := range map[string][]string{
 		"runtime": {"python", "node"}, "isolation": {"gvisor", "docker", "runc"}, "network": {"none", "egress"}, "auth": {"public", "token"},
+		"scaling-policy": {string(cove.PolicyAdaptive), string(cove.PolicyFixed)},
 	} {
 		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}

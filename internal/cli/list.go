@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/covefn/cove"
 	"github.com/covefn/cove/client"
 	"github.com/covefn/cove/client/wire"
 )
@@ -121,7 +122,23 @@ func (a *app) printFunction(f wire.Function) {
 		{"Runtime", cfg.Runtime}, {"Handler", cfg.Handler}, {"Isolation", cfg.Isolation}, {"Network", string(cfg.Network)},
 		{"Timeouts", fmt.Sprintf("run %s, init %s, queue %s", cfg.Timeout, cfg.InitTimeout, cfg.QueueTimeout)},
 		{"Memory", byteSize(cfg.Memory)}, {"CPU", strconv.FormatFloat(cfg.CPU, 'g', -1, 64)}, {"Tmp", byteSize(cfg.Tmp)}, {"Max body", byteSize(cfg.MaxBody)},
-		{"Scaling", fmt.Sprintf("%d to %d instances, idle for %s, queue of %d", cfg.Scaling.Min, cfg.Scaling.Max, cfg.Scaling.Idle, cfg.Scaling.Queue)},
+		{"Scaling", scaling(cfg.Scaling)},
 		{"Instances", instances}, {"Env", strings.Join(env, "\n")},
 	})
+}
+
+// scaling is s in words.
+func scaling(s cove.Scaling) string {
+	text := fmt.Sprintf("%d to %d instances", s.Min, s.Max)
+	if s.Reserved > 0 {
+		text += fmt.Sprintf(" (%d reserved)", s.Reserved)
+	}
+	if s.Concurrency > 1 {
+		text += fmt.Sprintf(" of %d requests each", s.Concurrency)
+	}
+	pause := "never paused"
+	if s.Pause > 0 && s.Pause <= s.Idle {
+		pause = "paused after " + s.Pause.String()
+	}
+	return text + fmt.Sprintf(", idle for %s (%s), %s, queue of %d", s.Idle, s.Policy, pause, s.Queue)
 }

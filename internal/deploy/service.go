@@ -34,6 +34,9 @@ type Options struct {
 	// Isolation is what a function gets that names none; "" is gvisor.
 	Isolation string
 	Limits    Limits
+	// Overhead is the memory that a sandbox of an isolation costs beside its
+	// function, from memory. Nil is nothing.
+	Overhead func(isolation string) cove.ByteSize
 	// KeepVersions is how many versions of a function are kept; 0 means 50.
 	KeepVersions int
 	Log          *slog.Logger
@@ -74,7 +77,11 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if o.Isolation == "" {
 		o.Isolation = "gvisor"
 	}
+	if o.Overhead == nil {
+		o.Overhead = func(string) cove.ByteSize { return 0 }
+	}
 	o.Limits = o.Limits.withDefaults()
+	o.Store = completing{o.Store}
 	s := &Service{Options: o, listeners: map[int]func(old, new *cove.Version){}, grown: map[string]bool{}}
 	all, err := o.Store.AllFunctions(ctx)
 	if err != nil {
@@ -193,13 +200,26 @@ func (s *Service) plan(name string, create bool, c Change, reports []driver.Repo
 	if c.Config == nil {
 		return v, nil
 	}
-	check := checker{limits: s.Limits, runtimes: s.Runtimes, isolation: s.Isolation, reports: reports}
+	check := checker{
+		limits: s.Limits, runtimes: s.Runtimes, isolation: s.Isolation, reports: reports, overhead: s.Overhead,
+		reserved: func() cove.ByteSize { return s.reservedByOthers(name) },
+	}
 	if old != nil {
 		check.old = &old.Version.Config
 	}
 	cfg, err := check.run(name, clone(*c.Config))
 	v.Config = cfg
 	return v, err
+}
+
+// reservedByOthers is the memory that functions other than name have reserved.
+func (s *Service) reservedByOthers(name string) (sum cove.ByteSize) {
+	for _, f := range *s.sorted.Load() {
+		if f.Name != name {
+			sum += reservationOf(&f.Version.Config, s.Overhead)
+		}
+	}
+	return sum
 }
 
 // commit makes the change final.
@@ -284,6 +304,9 @@ func (s *Service) Rollback(ctx context.Context, name string, number int, ifRevis
 		return cove.Function{}, cove.Errorf(cove.CodeConflict, "version %d needs the runtime %s, which this Cove does not have", number, v.Config.Runtime)
 	}
 	if err := s.checkRoute(v); err != nil {
+		return cove.Function{}, err
+	}
+	if err := s.checkReservation(old, v); err != nil {
 		return cove.Function{}, err
 	}
 	f, err := s.Store.Activate(ctx, name, number, ifRevision)
@@ -372,6 +395,21 @@ func (s *Service) checkRoute(v cove.Version) error {
 		return err
 	}
 	return s.Routes.Check(v.Function, p, v.Config.Methods)
+}
+
+// checkReservation refuses a rollback that would reserve more memory than there
+// is now.
+func (s *Service) checkReservation(old *cove.Function, v cove.Version) error {
+	check := checker{
+		limits: s.Limits, overhead: s.Overhead, old: &old.Version.Config,
+		reserved: func() cove.ByteSize { return s.reservedByOthers(v.Function) },
+	}
+	if check.reservation(&v.Config); check.wrong != nil {
+		e := cove.InvalidFields(check.wrong)
+		e.Code = cove.CodeConflict
+		return e
+	}
+	return nil
 }
 
 // checkHandler refuses a package without the file that the handler is in.

@@ -53,8 +53,12 @@ type checker struct {
 	// reports is what the host can run; nil when that is not known.
 	reports []driver.Report
 	// old is the configuration that this one replaces; nil for none.
-	old   *cove.Config
-	wrong []cove.FieldError
+	old *cove.Config
+	// overhead is what a sandbox of an isolation costs beside its function, and
+	// reserved what other functions have reserved.
+	overhead func(isolation string) cove.ByteSize
+	reserved func() cove.ByteSize
+	wrong    []cove.FieldError
 }
 
 func (c *checker) bad(field, format string, args ...any) {
@@ -79,7 +83,7 @@ func (c *checker) run(name string, cfg cove.Config) (cove.Config, error) {
 	c.env(&cfg)
 	c.place(&cfg)
 	c.cors(cfg.CORS)
-	c.scaling(&cfg.Scaling)
+	c.scaling(&cfg)
 	if c.wrong != nil {
 		return cfg, cove.InvalidFields(c.wrong)
 	}
@@ -218,10 +222,12 @@ func (c *checker) sizes(cfg *cove.Config) {
 	}
 }
 
-func (c *checker) scaling(s *cove.Scaling) {
-	s.Max, s.Queue = cmp.Or(s.Max, max(20, min(s.Min, 1000))), cmp.Or(s.Queue, 100)
-	if s.Max < 1 || s.Max > 1000 {
-		c.bad("scaling.max", "is %d; it must be from 1 to 1000", s.Max)
+func (c *checker) scaling(cfg *cove.Config) {
+	s := &cfg.Scaling
+	complete(s)
+	s.Max, s.Queue = cmp.Or(s.Max, max(20, min(max(s.Min, s.Reserved), maxInstances))), cmp.Or(s.Queue, 100)
+	if s.Max < 1 || s.Max > maxInstances {
+		c.bad("scaling.max", "is %d; it must be from 1 to %d", s.Max, maxInstances)
 	}
 	if s.Min < 0 || s.Min > s.Max {
 		c.bad("scaling.min", "is %d; it must be from 0 to scaling.max, %d", s.Min, s.Max)
@@ -230,6 +236,45 @@ func (c *checker) scaling(s *cove.Scaling) {
 		c.bad("scaling.queue", "is %d; it must be from 1 to 10000 (0 means 100)", s.Queue)
 	}
 	c.duration("scaling.idle", &s.Idle, 5*time.Minute, time.Second, 24*time.Hour)
+	if s.Concurrency < 1 || s.Concurrency > maxConcurrency {
+		c.bad("scaling.concurrency", "is %d; it must be from 1 to %d", s.Concurrency, maxConcurrency)
+	}
+	c.duration("scaling.pause", &s.Pause, normalPause, minPause, maxPause)
+	switch s.Policy {
+	case cove.PolicyAdaptive, cove.PolicyFixed:
+	default:
+		c.bad("scaling.policy", "%q is not known; use %s or %s", short(string(s.Policy)), cove.PolicyAdaptive, cove.PolicyFixed)
+	}
+	if s.Reserved < 0 || s.Reserved > s.Max {
+		c.bad("scaling.reserved", "is %d; it must be from 0 to scaling.max, %d", s.Reserved, s.Max)
+	} else if s.Max <= maxInstances {
+		c.reservation(cfg)
+	}
+}
+
+// reservation refuses to promise memory that there is not. A function that keeps
+// what it has is not held up by a budget that has become smaller.
+func (c *checker) reservation(cfg *cove.Config) {
+	needs := c.needs(cfg)
+	if needs == 0 || c.old != nil && needs <= c.needs(c.old) {
+		return
+	}
+	switch others := c.reserved(); {
+	case needs > c.limits.Memory:
+		c.bad("scaling.reserved", "is %d, which needs %s; all sandboxes together may have %s (setting memory)", cfg.Scaling.Reserved, needs, c.limits.Memory)
+	case needs > c.limits.Memory-others:
+		c.bad("scaling.reserved", "is %d, which needs %s; all sandboxes together may have %s (setting memory), and %s of that is reserved for other functions",
+			cfg.Scaling.Reserved, needs, c.limits.Memory, others)
+	}
+}
+
+// needs is the memory that cfg's reservation takes.
+func (c *checker) needs(cfg *cove.Config) cove.ByteSize {
+	return reservationOf(cfg, c.overhead)
+}
+
+func reservationOf(cfg *cove.Config, overhead func(isolation string) cove.ByteSize) cove.ByteSize {
+	return cove.ByteSize(cfg.Scaling.Reserved) * (cfg.Memory + overhead(cfg.Isolation))
 }
 
 // place checks the isolation and the network. A function that keeps what it

@@ -51,6 +51,14 @@ func TestValidation(t *testing.T) {
 		"min above max":                {func(c *cove.Config) { c.Scaling = cove.Scaling{Min: 3, Max: 2} }, "scaling.min", "2"},
 		"a max that is too large":      {func(c *cove.Config) { c.Scaling.Max = 1001 }, "scaling.max", "1000"},
 		"a negative queue":             {func(c *cove.Config) { c.Scaling.Queue = -1 }, "scaling.queue", "10000"},
+		"a reservation above max":      {func(c *cove.Config) { c.Scaling = cove.Scaling{Max: 2, Reserved: 3} }, "scaling.reserved", "0 to scaling.max, 2"},
+		"a negative reservation":       {func(c *cove.Config) { c.Scaling.Reserved = -1 }, "scaling.reserved", "0 to scaling.max"},
+		"more reserved than there is":  {func(c *cove.Config) { c.Scaling.Reserved = 9 }, "scaling.reserved", "needs 1152MiB; all sandboxes together may have 1GiB"},
+		"a negative concurrency":       {func(c *cove.Config) { c.Scaling.Concurrency = -1 }, "scaling.concurrency", "1 to 100"},
+		"too high a concurrency":       {func(c *cove.Config) { c.Scaling.Concurrency = 101 }, "scaling.concurrency", "1 to 100"},
+		"a short pause":                {func(c *cove.Config) { c.Scaling.Pause = cove.Duration(9 * time.Millisecond) }, "scaling.pause", "10ms to 24h"},
+		"a long pause":                 {func(c *cove.Config) { c.Scaling.Pause = cove.Duration(25 * time.Hour) }, "scaling.pause", "10ms to 24h"},
+		"an unknown policy":            {func(c *cove.Config) { c.Scaling.Policy = "eager" }, "scaling.policy", "adaptive or fixed"},
 		"a short idle":                 {func(c *cove.Config) { c.Scaling.Idle = 1 }, "scaling.idle", "1s to 24h"},
 		"an origin with a path":        {func(c *cove.Config) { c.CORS = &cove.CORS{Origins: []string{"https://a.b/c"}} }, "cors.origins", "https://a.b/c"},
 		"no origin":                    {func(c *cove.Config) { c.CORS = &cove.CORS{} }, "cors.origins", "at least one"},
@@ -119,5 +127,89 @@ func TestValidation(t *testing.T) {
 		other := config("other")
 		_, err := f.Update(t.Context(), "hello", Change{Config: &other})
 		wantCode(t, err, cove.CodeInvalid, "renamed")
+	})
+}
+
+func TestScaling(t *testing.T) {
+	t.Parallel()
+	scaled := func(name string, s cove.Scaling) cove.Config {
+		c := config(name)
+		c.Scaling = s
+		return c
+	}
+
+	t.Run("what is not given has its default, what is given at a limit is kept", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		got := f.create(t, config("plain")).Version.Config.Scaling
+		want := cove.Scaling{Max: 20, Idle: cove.Duration(5 * time.Minute), Queue: 100, Concurrency: 1, Pause: cove.Duration(10 * time.Second), Policy: cove.PolicyAdaptive}
+		if got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+		want = cove.Scaling{Min: 1, Max: 4, Idle: cove.Duration(time.Second), Queue: 1, Concurrency: 100, Reserved: 4, Pause: cove.Duration(24 * time.Hour), Policy: cove.PolicyFixed}
+		if got := f.create(t, scaled("given", want)).Version.Config.Scaling; got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+		if got := f.create(t, scaled("many", cove.Scaling{Reserved: 3, Min: 21})).Version.Config.Scaling; got.Max != 21 {
+			t.Errorf("max does not follow: %+v", got)
+		}
+	})
+
+	t.Run("functions cannot reserve more together than there is", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		f.create(t, scaled("one", cove.Scaling{Reserved: 6}))
+		f.create(t, scaled("two", cove.Scaling{Reserved: 2}))
+		_, err := f.Create(t.Context(), scaled("three", cove.Scaling{Reserved: 1}), Code{})
+		wantCode(t, err, cove.CodeInvalid, "1GiB of that is reserved for other functions")
+		less := scaled("one", cove.Scaling{Reserved: 5})
+		f.update(t, "one", Change{Config: &less})
+		f.create(t, scaled("three", cove.Scaling{Reserved: 1}))
+		_, err = f.Rollback(t.Context(), "one", 1, 0)
+		wantCode(t, err, cove.CodeConflict, "scaling.reserved")
+	})
+
+	t.Run("who keeps a reservation is not held up by less memory", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		f.create(t, scaled("one", cove.Scaling{Reserved: 8}))
+		f.Limits.Memory = 512 * cove.MiB
+		same := scaled("one", cove.Scaling{Reserved: 8})
+		same.Description = "changed"
+		f.update(t, "one", Change{Config: &same})
+	})
+
+	t.Run("what an isolation costs counts", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		f.Overhead = func(string) cove.ByteSize { return cove.MiB }
+		_, err := f.Create(t.Context(), scaled("one", cove.Scaling{Reserved: 8}), Code{})
+		wantCode(t, err, cove.CodeInvalid, "1032MiB")
+	})
+
+	t.Run("a version that an earlier Cove has kept has the defaults when it is read", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		cfg := f.create(t, config("hello")).Version.Config
+		old := cove.Version{ID: "old", Function: "old", Created: time.Now(), Config: cfg}
+		old.Config.Name, old.Config.Route = "old", "/old"
+		old.Config.Scaling.Concurrency, old.Config.Scaling.Pause, old.Config.Scaling.Policy = 0, 0, ""
+		if _, err := f.db.CreateFunction(t.Context(), old); err != nil {
+			t.Fatal(err)
+		}
+		f.restart(t, f.db)
+		versions, err := f.Versions(t.Context(), "old")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, got := range []cove.Scaling{f.Active("old").Config.Scaling, versions[0].Config.Scaling} {
+			if got != cfg.Scaling {
+				t.Errorf("got %+v", got)
+			}
+		}
+		again := config("old")
+		if fn := f.update(t, "old", Change{Config: &again}); fn.Version.Number != 1 {
+			t.Errorf("deploying the same made version %d", fn.Version.Number)
+		}
 	})
 }
