@@ -40,10 +40,11 @@ type Stream struct {
 	instance string
 
 	mu      sync.Mutex
-	pending []*Segment // began and not yet marked as ended, the oldest first
-	buf     []byte     // the beginning of a line that has no end yet
-	clean   int        // so much of buf holds no end of a line and no marker
-	between share      // of what is printed while nothing is pending
+	shared  map[string]*Segment // by marker, where lines carry one; see Share
+	pending []*Segment          // began and not yet marked as ended, the oldest first
+	buf     []byte              // the beginning of a line that has no end yet
+	clean   int                 // so much of buf holds no end of a line and no marker
+	between share               // of what is printed while nothing is pending
 	done    bool
 }
 
@@ -78,7 +79,7 @@ func (s *Stream) Begin(requestID string) *Segment {
 		close(g.ended)
 		return g
 	}
-	if len(s.pending) == 0 {
+	if len(s.pending) == 0 || s.shared != nil {
 		s.book.add(s.report("", s.between)...)
 		s.between = share{}
 	}
@@ -86,6 +87,9 @@ func (s *Stream) Begin(requestID string) *Segment {
 		s.book.add(s.end(s.pending[0])...)
 	}
 	s.pending = append(s.pending, g)
+	if s.shared != nil {
+		s.shared[string(g.marker)] = g
+	}
 	return g
 }
 
@@ -98,8 +102,7 @@ func (g *Segment) Withdraw() {
 	s := g.stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := slices.Index(s.pending, g); i >= 0 {
-		s.pending = slices.Delete(s.pending, i, i+1)
+	if s.remove(g) {
 		close(g.ended)
 	}
 }
@@ -151,6 +154,9 @@ func (s *Stream) Write(p []byte) (int, error) {
 // take consumes one line, or one marker, from the front of b; more is false when
 // what is left must wait for further output.
 func (s *Stream) take(b []byte) (used int, lines []Line, more bool) {
+	if s.shared != nil {
+		return s.takeShared(b)
+	}
 	clean := s.clean
 	s.clean = 0
 	if s.share().dropped > 0 {
@@ -245,10 +251,13 @@ func (s *Stream) share() *share {
 // keep makes a line of text for the invocation that is running, unless the share
 // is used up.
 func (s *Stream) keep(text []byte) []Line {
-	share, requestID := s.share(), ""
-	if len(s.pending) > 0 {
-		requestID = s.pending[0].requestID
+	if len(s.pending) == 0 || s.shared != nil {
+		return s.keepFor(&s.between, "", text)
 	}
+	return s.keepFor(&s.pending[0].share, s.pending[0].requestID, text)
+}
+
+func (s *Stream) keepFor(share *share, requestID string, text []byte) []Line {
 	if share.size+len(text)+1 > invocationLimit {
 		share.dropped += len(text) + 1
 		return nil
@@ -269,9 +278,22 @@ func (s *Stream) report(requestID string, of share) []Line {
 	}
 }
 
-// end closes g, which is the first of the pending ones.
+// remove takes g out of the pending ones and says whether it was one.
+func (s *Stream) remove(g *Segment) bool {
+	i := slices.Index(s.pending, g)
+	if i < 0 {
+		return false
+	}
+	s.pending = slices.Delete(s.pending, i, i+1)
+	if s.shared != nil {
+		delete(s.shared, string(g.marker))
+	}
+	return true
+}
+
+// end closes g, which is one of the pending ones.
 func (s *Stream) end(g *Segment) (lines []Line) {
-	s.pending = s.pending[1:]
+	s.remove(g)
 	lines = s.report(g.requestID, g.share)
 	if g.last != "" {
 		lines = append(lines, s.line(g.requestID, g.last, true))

@@ -1,0 +1,64 @@
+package logs
+
+import "bytes"
+
+// Share says that the instance serves several invocations at once, so that what
+// is printed belongs to the invocation whose marker the line begins with: the
+// marker and a colon begin a line, the marker alone is the end of the
+// invocation. What carries no marker belongs to the instance. Share must be called
+// before anything else.
+func (s *Stream) Share() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shared = map[string]*Segment{}
+}
+
+// takeShared is take for a stream whose lines carry markers. A shim writes each
+// of its lines at once, but behind what others wrote without an end of a line, so
+// a marker may come anywhere in one.
+func (s *Stream) takeShared(b []byte) (used int, lines []Line, more bool) {
+	clean := s.clean
+	s.clean = 0
+	end := bytes.IndexByte(b[clean:], '\n')
+	if end < 0 {
+		if len(b) < lineLimit {
+			s.clean = len(b)
+			return 0, nil, false
+		}
+		end = lineLimit
+	} else {
+		end += clean
+		used = 1 // The end of the line itself.
+	}
+	used += end
+	g, start := s.findShared(b[:end], used > end)
+	switch {
+	case g == nil:
+		return used, s.keep(b[:end]), true
+	case start > 0:
+		return start, s.keep(b[:start]), true
+	case end == markerLen:
+		return used, s.end(g), true
+	default:
+		return used, s.keepFor(&g.share, g.requestID, b[markerLen+1:end]), true
+	}
+}
+
+// findShared is the first invocation whose marker is in line, and where. whole
+// says that line has its end: a marker may stand there.
+func (s *Stream) findShared(line []byte, whole bool) (*Segment, int) {
+	for from := 0; ; {
+		at := bytes.Index(line[from:], []byte(markerPrefix))
+		if at < 0 {
+			return nil, 0
+		}
+		at += from
+		rest := line[at:]
+		if len(rest) > markerLen && rest[markerLen] == ':' || whole && len(rest) == markerLen {
+			if g := s.shared[string(rest[:markerLen])]; g != nil {
+				return g, at
+			}
+		}
+		from = at + len(markerPrefix)
+	}
+}
