@@ -79,6 +79,10 @@ func TestAWrongSettingIsNamedWithItsPlace(t *testing.T) {
 		{name: "wrong value in the environment", env: "COVE_MEMORY=lots", want: "COVE_MEMORY"},
 		{name: "out of range", arg: "--drain-timeout=2h", want: "drain_timeout: 2h0m0s is outside of 100ms to 1h"},
 		{name: "address without a port", arg: "--gateway=localhost", want: "gateway:"},
+		{name: "stem cells by a word", env: "COVE_STEMS=many", want: "neither auto nor a number"},
+		{name: "too many stem cells", file: "stems = 1000", want: "stems"},
+		{name: "a share of more than all", env: "COVE_STEM_MEMORY=101%", want: "0% to 100%"},
+		{name: "a share that is none", file: `stem_memory = "some"`, want: "10% or 512MiB"},
 		{name: "unknown level", arg: "--log-level=loud", want: "debug, info, warn, error"},
 		{name: "range that is none", arg: "--egress-range=fd00::/8", want: "egress_range"},
 	} {

@@ -1,0 +1,25 @@
+package config
+
+import (
+	"testing"
+
+	"github.com/covefn/cove"
+)
+
+func TestStemCellsAreSizedByDemandOrByANumber(t *testing.T) {
+	c, err := load(t)
+	if err != nil || c.Stems != AutoStems || c.StemMemory.Of(cove.GiB) != cove.GiB/10 {
+		t.Errorf("the defaults are %v and %v of 1GiB, %v", c.Stems, c.StemMemory.Of(cove.GiB), err)
+	}
+	t.Setenv("COVE_STEMS", "3")
+	c, err = load(t, "--config", writeFile(t, `stem_memory = "64MiB"`))
+	if err != nil || c.Stems != 3 || c.StemMemory.Of(cove.GiB) != 64*cove.MiB || c.StemMemory.Of(cove.MiB) != cove.MiB {
+		t.Errorf("got %v and %v, %v", c.Stems, c.StemMemory, err)
+	}
+	if c, err = load(t, "--stems", "auto", "--stem-memory", "2.5 %"); err != nil || c.Stems != AutoStems || c.StemMemory.Of(1000) != 25 {
+		t.Errorf("got %v and %v, %v", c.Stems, c.StemMemory, err)
+	}
+	if c, err = load(t, "--stems", "0", "--stem-memory", "0"); err != nil || c.Stems != 0 || c.StemMemory.Of(cove.GiB) != 0 {
+		t.Errorf("got %v and %v, %v", c.Stems, c.StemMemory, err)
+	}
+}
