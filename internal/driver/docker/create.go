@@ -105,6 +105,7 @@ func (s *sandbox) build(ctx context.Context) error {
 		return err
 	}
 	plan.imageEnv = imageEnv
+	defer s.d.cgroups.Hurry()()
 	if err := s.startContainer(ctx, plan); err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ import (
 const groupRoot = "cove"
 
 // Cgroups is this host's control group file system, of version 1 or 2. It is
-// safe for concurrent use and holds nothing open.
+// safe for concurrent use and, but between Hurry and its end, holds nothing.
 type Cgroups struct {
 	version int
 	// mounts are the hierarchies' mount points by controller (version 1: every
@@ -30,6 +30,7 @@ type Cgroups struct {
 	// mkdir makes one group. It is os.Mkdir but in tests, where a directory of
 	// plain files plays the kernel's part.
 	mkdir func(path string, perm fs.FileMode) error
+	hurry hurry
 }
 
 // controllersV1 are those without which Cove cannot bound, measure and stop a

@@ -199,6 +199,7 @@ func (d *Driver) create(ctx context.Context, spec driver.Spec) (_ *sandbox, err 
 	if err != nil {
 		return nil, err
 	}
+	defer groups.Hurry()()
 	s := newSandbox(d, spec)
 	// The control group first: that there is none of this name yet is what
 	// makes sure that the clean-up takes nothing from another sandbox.
