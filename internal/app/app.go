@@ -258,14 +258,14 @@ func (a *App) openFunctions(ctx context.Context) error {
 			return packages.Dir(cove.Package{SHA256: sha256}), release, nil
 		},
 		Active: func(name string) *cove.Version { return a.deploy.Active(name) },
-		Logs:   a.logs, Memory: a.memory(), StartTimeout: a.cfg.StartTimeout, MaxAnswer: maxAnswer, Log: a.log,
+		Logs:   a.logs, Memory: a.memory(), StemMemory: a.cfg.StemMemory.Of(a.memory()), Stems: int(a.cfg.Stems), StartTimeout: a.cfg.StartTimeout, MaxAnswer: maxAnswer, Log: a.log,
 	})
 	a.invoker = invoke.New(invoke.Options{Pool: a.pool, Log: a.log})
 	routes := route.NewTable[*cove.Version]()
 	a.deploy, err = deploy.New(ctx, deploy.Options{
 		Store: store, Code: packages, Routes: routes, Runtimes: a.runtimes, Isolations: a.isolations.recent,
 		Isolation: a.cfg.Isolation, Limits: deploy.Limits{Env: a.cfg.EnvLimit, Memory: a.memory()},
-		Overhead: a.isolations.overhead,
+		Overhead:     a.isolations.overhead,
 		KeepVersions: a.cfg.KeepVersions, Log: a.log,
 	})
 	if err != nil {
@@ -321,7 +321,7 @@ func (a *App) openDoors(ctx context.Context, version string) error {
 		a.log.Info(note)
 	}
 	handler := api.New(api.Options{
-		Functions: a.deploy, Invoker: a.invoker, Tokens: a.auth, Warmer: a.pool, Logs: a.logs,
+		Functions: a.deploy, Invoker: a.invoker, Tokens: a.auth, Instances: instances{a}, Logs: a.logs,
 		System: &system{app: a, version: version}, Log: a.log,
 		BodyTimeout: a.cfg.BodyTimeout, WriteTimeout: a.cfg.WriteTimeout,
 	})

@@ -22,7 +22,7 @@ func (c *call) failed(err error) (_ *cove.Error, retry bool) {
 		return function, false
 
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		c.lease.Break("timeout")
+		c.lease.Abandon("timeout")
 		c.lastLine(fmt.Sprintf("Task timed out after %.2f seconds", c.timeout.Seconds()))
 		if c.timeout < c.r.Version.Config.Timeout.Std() {
 			return cove.Errorf(cove.CodeTimeout, "the function had not answered when the caller's own time (Cove-Timeout) was over"), false

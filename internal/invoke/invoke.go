@@ -236,7 +236,7 @@ func (c *call) note(err *cove.Error) {
 // goroutine, and a caller that reads slowly may hold it; so the deadline has a
 // timer of its own here, which stops the sandbox all the same.
 func (c *call) stream(deadline time.Time, answer *runtime.Answer) error {
-	timer := time.AfterFunc(time.Until(deadline), func() { c.lease.Break("timeout") })
+	timer := time.AfterFunc(time.Until(deadline), func() { c.lease.Abandon("timeout") })
 	defer timer.Stop()
 	head := answer.Head
 	if head == nil {

@@ -1,31 +1,37 @@
 package pool
 
 import (
-	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/driver"
 	"github.com/covefn/cove/internal/scale"
 )
 
 // group is the instances of one version and the requests that wait for one.
 type group struct {
-	pool    *Pool
-	version *cove.Version
+	pool     *Pool
+	version  *cove.Version
+	arrivals *arrivals
+	// concurrency is how many requests one instance serves at once.
+	concurrency int
 
 	mu sync.Mutex
 	// idle is in the order in which they became idle: the last is lent first,
-	// so that the others can go when the load falls.
-	idle    []*instance
-	busy    map[*instance]struct{}
-	dying   int
-	waiters []*waiter
+	// so that the others can be frozen, and go when the load falls.
+	idle []*instance
+	// busy are those that serve, inFlight their requests.
+	busy     map[*instance]struct{}
+	inFlight int
+	dying    int
+	waiters  []*waiter
 	// pending are all starts under way, making those of them that are past
 	// admission and so will end within their own bounds.
 	pending, making int
+	// floors are how many instances somebody wants ready for the time being.
+	floors []int
 	// retired is set when another version is active: nothing is kept then.
 	retired bool
 	dropped bool
@@ -34,163 +40,128 @@ type group struct {
 	// setback is what the platform could not do, which only keeps the minimum
 	// from being tried again at once.
 	failure, setback failure
+	// startTook and runTook are recent averages of cold starts and of calls.
+	startTook, runTook average
+	// again is when to decide anew; changed is closed when instances come or
+	// cannot come, if anybody waits for that.
+	again   *time.Timer
+	changed chan struct{}
 }
 
-// waiter is a request that waits. What it is granted fits into the channel, so
-// that nobody waits for it.
-type waiter struct {
-	granted chan grant
+// arrivals is what is remembered of one function's requests, through all its
+// versions.
+type arrivals struct {
+	mu      sync.Mutex
+	history scale.History
 }
 
-type grant struct {
-	in    *instance
-	err   *cove.Error
-	fresh bool // the instance was started just now
+// average is an exponentially weighted one.
+type average time.Duration
+
+// averageWeight is that of the newest value: after five of a kind, two thirds of
+// the average are theirs.
+const averageWeight = 5
+
+func (a *average) add(d time.Duration) {
+	if *a == 0 {
+		*a = average(d)
+		return
+	}
+	*a += (average(d) - *a) / averageWeight
 }
 
-func newGroup(p *Pool, v *cove.Version) *group {
+func newGroup(p *Pool, v *cove.Version, arrivals *arrivals) *group {
 	active := p.o.Active(v.Function)
 	return &group{
-		pool: p, version: v, busy: map[*instance]struct{}{},
-		retired: active == nil || active.ID != v.ID,
+		pool: p, version: v, arrivals: arrivals, concurrency: max(1, v.Config.Scaling.Concurrency),
+		busy: map[*instance]struct{}{}, retired: active == nil || active.ID != v.ID,
 	}
 }
 
-// acquire is Pool.Acquire; again is set when the group was dropped meanwhile.
-func (g *group) acquire(ctx context.Context) (_ *Lease, _ *cove.Error, again bool) {
-	g.mu.Lock()
-	if g.dropped {
-		g.mu.Unlock()
-		return nil, nil, true
+// take is an instance that can serve another request: one that serves some
+// already and has room, so that others may stay idle, or the one that was idle
+// for the shortest time. It is frozen if freeze is not nil. The lock is held.
+func (g *group) take() (in *instance, freeze *freeze) {
+	if in = g.roomiest(); in == nil {
+		n := len(g.idle)
+		if n == 0 {
+			return nil, nil
+		}
+		in = g.idle[n-1]
+		g.idle[n-1] = nil
+		g.idle = g.idle[:n-1]
+		g.busy[in] = struct{}{}
+		freeze, in.freeze = in.freeze, nil
 	}
-	if in := g.takeIdle(); in != nil {
-		g.mu.Unlock()
-		return newLease(in, cove.StartWarm), nil, false
-	}
-	if err := g.refuse(time.Now()); err != nil {
-		g.mu.Unlock()
-		return nil, err, false
-	}
-	w := &waiter{granted: make(chan grant, 1)}
-	g.waiters = append(g.waiters, w)
-	g.scale(time.Now())
-	g.mu.Unlock()
-	lease, err := g.wait(ctx, w)
-	return lease, err, false
+	in.active++
+	g.inFlight++
+	return in, freeze
 }
 
-// takeIdle makes the instance that was idle for the shortest time a busy one.
-func (g *group) takeIdle() *instance {
-	n := len(g.idle)
-	if n == 0 {
+// roomiest is the busy instance with the most room, nil if none has any. The lock
+// is held.
+func (g *group) roomiest() *instance {
+	if g.concurrency == 1 {
 		return nil
 	}
-	in := g.idle[n-1]
-	g.idle[n-1] = nil
-	g.idle = g.idle[:n-1]
-	g.busy[in] = struct{}{}
-	return in
-}
-
-// refuse says why a request must not even wait.
-func (g *group) refuse(now time.Time) *cove.Error {
-	if g.closed {
-		return errShuttingDown()
-	}
-	if len(g.busy)+g.pending == 0 {
-		if err := g.failure.last(now); err != nil {
-			return err
+	var best *instance
+	for in := range g.busy {
+		if g.room(in) > 0 && (best == nil || in.active < best.active) {
+			best = in
 		}
 	}
-	if limit := g.version.Config.Scaling.Queue; len(g.waiters) >= max(limit, g.pool.spare(g)) {
-		return &cove.Error{
-			Code: cove.CodeQueueFull, RetryAfter: time.Second,
-			Message: "too many requests of this function are waiting for an instance; raise scaling.max or scaling.queue, or send fewer at once",
+	return best
+}
+
+// room is how many more requests a busy instance may serve.
+func (g *group) room(in *instance) int {
+	if in.draining || in.active == 0 {
+		return 0
+	}
+	return g.concurrency - in.active
+}
+
+// observe is what there is now. The lock is held.
+func (g *group) observe(now time.Time) scale.Observation {
+	o := scale.Observation{
+		Waiting: len(g.waiters), InFlight: g.inFlight, Busy: len(g.busy), Starting: g.pending,
+		Idle: make([]scale.Idle, len(g.idle)), StartTook: g.startEstimate(), RunTook: time.Duration(g.runTook),
+	}
+	for i, in := range g.idle {
+		o.Idle[i] = scale.Idle{Since: in.since, Paused: in.freeze != nil}
+	}
+	if g.concurrency > 1 {
+		for in := range g.busy {
+			o.Room += g.room(in)
 		}
 	}
-	return nil
-}
-
-// spare is how many requests may wait because an instance can still be started
-// for each: a queue of length 0 must not make starting impossible.
-func (p *Pool) spare(g *group) int {
-	return g.version.Config.Scaling.Max - len(g.busy) - len(g.idle)
-}
-
-// wait waits for what w is granted. The queue timeout does not count while a
-// start is under way for w: that has bounds of its own.
-func (g *group) wait(ctx context.Context, w *waiter) (*Lease, *cove.Error) {
-	timeout := g.version.Config.QueueTimeout.Std()
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
-	for {
-		select {
-		case got := <-w.granted:
-			return got.lease()
-		case <-ctx.Done():
-			if got, late := g.withdraw(w); late {
-				if got.in != nil {
-					newLease(got.in, cove.StartWarm).Release()
-				}
-			}
-			return nil, callerGone(ctx)
-		case <-timer.C:
-			if g.covered(w) {
-				timer.Reset(min(timeout, 100*time.Millisecond))
-				continue
-			}
-			if got, late := g.withdraw(w); late {
-				return got.lease()
-			}
-			return nil, &cove.Error{
-				Code: cove.CodeOverloaded, RetryAfter: time.Second,
-				Message: "no instance of the function got free within " + g.version.Config.QueueTimeout.String() +
-					" (queue_timeout); raise scaling.max, or the memory that sandboxes may reserve",
-			}
-		}
+	if len(g.waiters) > 0 {
+		o.OldestWait = now.Sub(g.waiters[0].since)
 	}
-}
-
-func (got grant) lease() (*Lease, *cove.Error) {
-	switch {
-	case got.err != nil:
-		return nil, got.err
-	case got.fresh:
-		return newLease(got.in, cove.StartCold), nil
-	default:
-		return newLease(got.in, cove.StartWarm), nil
+	if key, ok := g.stemKey(); ok {
+		o.Stems = g.pool.stems.ready(key)
 	}
+	return o
 }
 
-// callerGone is why a request that waited was withdrawn.
-func callerGone(ctx context.Context) *cove.Error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return cove.Errorf(cove.CodeTimeout, "the caller's own time (Cove-Timeout) passed before an instance was free")
+// startEstimate is what a cold start took lately, of this version or else of any
+// of the isolation. The lock is held.
+func (g *group) startEstimate() time.Duration {
+	if g.startTook > 0 {
+		return time.Duration(g.startTook)
 	}
-	return &cove.Error{Code: cove.CodeRequestTimeout, Message: "the caller left before an instance was free", Err: ctx.Err()}
+	return g.pool.facts.startTook(g.version.Config.Isolation)
 }
 
-// withdraw takes w out of the queue; late says that it had been granted already.
-func (g *group) withdraw(w *waiter) (got grant, late bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if i := slices.Index(g.waiters, w); i >= 0 {
-		g.waiters = slices.Delete(g.waiters, i, i+1)
-		g.dropIfDone()
-		return grant{}, false
-	}
-	return <-w.granted, true
+// decide is scale.Decide for what there is now. The lock is held.
+func (g *group) decide(o scale.Observation, now time.Time) scale.Decision {
+	g.arrivals.mu.Lock()
+	defer g.arrivals.mu.Unlock()
+	return scale.Decide(g.policy(now), o, &g.arrivals.history, now)
 }
 
-// covered says that a start is under way for w.
-func (g *group) covered(w *waiter) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	i := slices.Index(g.waiters, w)
-	return i >= 0 && i < g.making
-}
-
-// scale starts and ends instances as scale.Decide says. The lock is held.
+// scale starts, freezes and ends instances as scale.Decide says. The lock is
+// held.
 func (g *group) scale(now time.Time) {
 	if g.closed {
 		return
@@ -198,20 +169,33 @@ func (g *group) scale(now time.Time) {
 	if err := g.failure.last(now); err != nil && len(g.busy)+g.pending == 0 {
 		g.tell(len(g.waiters), err) // Nothing else will come for them.
 	}
-	idle := make([]scale.Idle, len(g.idle))
-	for i, in := range g.idle {
-		idle[i].Since = in.idleSince
-	}
-	d := scale.Decide(g.policy(now), scale.Observation{
-		Waiting: len(g.waiters), InFlight: len(g.busy), Busy: len(g.busy), Starting: g.pending, Idle: idle,
-	}, nil, now)
+	d := g.decide(g.observe(now), now)
 	for _, in := range g.idle[:d.Stop] {
 		g.doom(in, "idle")
 	}
 	g.idle = slices.Delete(g.idle, 0, d.Stop)
+	for _, in := range g.idle {
+		if d.Pause > 0 && in.freeze == nil {
+			d.Pause--
+			g.pause(in)
+		}
+	}
 	for range d.Start {
 		g.pending++
 		g.pool.live.Go(g.start)
+	}
+	g.wakeAt(d.Next, now)
+}
+
+// wakeAt has the group decide anew at a time, if that is sooner than the
+// periodic review. The lock is held.
+func (g *group) wakeAt(next, now time.Time) {
+	if g.again != nil {
+		g.again.Stop()
+		g.again = nil
+	}
+	if in := next.Sub(now); !next.IsZero() && in < reviewInterval {
+		g.again = time.AfterFunc(max(in, time.Millisecond), func() { g.review(time.Now()) })
 	}
 }
 
@@ -220,12 +204,16 @@ func (g *group) scale(now time.Time) {
 func (g *group) policy(now time.Time) scale.Policy {
 	s := g.version.Config.Scaling
 	p := scale.Policy{
-		Min: s.Min, Max: s.Max, Idle: s.Idle.Std(), Pause: s.Pause.Std(),
+		Min: s.Min, Max: s.Max, Concurrency: g.concurrency, Idle: s.Idle.Std(), Pause: s.Pause.Std(),
 		Adaptive: s.Policy != cove.PolicyFixed,
 	}
-	if g.retired {
-		p.Min, p.Idle = 0, 0
+	if !g.pool.facts.can(g.version.Config.Isolation, driver.FeaturePause) {
+		p.Pause = -1
 	}
+	if g.retired {
+		p.Min, p.Idle, p.Adaptive = 0, 0, false
+	}
+	p.Min = min(max(p.Min, g.floor()), p.Max)
 	if g.setback.last(now) != nil {
 		p.Min = 0
 	}
@@ -235,19 +223,31 @@ func (g *group) policy(now time.Time) scale.Policy {
 	return p
 }
 
+// floor is how many instances somebody wants ready. The lock is held.
+func (g *group) floor() int {
+	if len(g.floors) == 0 {
+		return 0
+	}
+	return slices.Max(g.floors)
+}
+
+// least is how many instances are kept although nobody uses them. The lock is
+// held.
+func (g *group) least() int {
+	if g.retired {
+		return g.floor()
+	}
+	return max(g.floor(), g.version.Config.Scaling.Min)
+}
+
 // wanted says whether one of the starts under way is still for somebody: those
 // who waited may have left, or been served by others, while it waited itself. The
 // lock is held.
-func (g *group) wanted() bool {
-	return len(g.waiters) > 0 || len(g.idle)+len(g.busy)+g.pending <= g.policy(time.Now()).Min
-}
-
-// tell gives the first n who wait an error. The lock is held.
-func (g *group) tell(n int, err *cove.Error) {
-	for _, w := range g.waiters[:n] {
-		w.granted <- grant{err: err}
-	}
-	g.waiters = slices.Delete(g.waiters, 0, n)
+func (g *group) wanted(now time.Time) bool {
+	o := g.observe(now)
+	o.Starting--
+	d := g.decide(o, now)
+	return d.Start > 0 || o.Busy+o.Starting+len(o.Idle) < d.Keep
 }
 
 // review is scale for the loop.
@@ -258,37 +258,91 @@ func (g *group) review(now time.Time) {
 	g.dropIfDone()
 }
 
-// offer gives an instance that is free to who waits longest, or keeps it.
-// The lock is held, and in is among the busy ones.
-func (g *group) offer(in *instance, fresh bool) {
-	switch {
-	case g.closed:
-		delete(g.busy, in)
-		g.doom(in, "shutdown")
-	case len(g.waiters) > 0:
+// offer gives an instance that has room to those who wait longest, keeps it, or
+// ends it. The lock is held, and in is among the busy ones.
+func (g *group) offer(in *instance, class cove.StartClass) {
+	if !g.keeps(in) {
+		return
+	}
+	for len(g.waiters) > 0 && in.active < g.concurrency {
 		w := g.waiters[0]
 		g.waiters = slices.Delete(g.waiters, 0, 1)
-		w.granted <- grant{in: in, fresh: fresh}
-	case g.retired:
-		delete(g.busy, in)
+		in.active++
+		g.inFlight++
+		w.granted <- grant{in: in, class: class}
+		class = cove.StartWarm
+	}
+	if in.active > 0 {
+		return
+	}
+	delete(g.busy, in)
+	live := len(g.idle) + len(g.busy)
+	switch {
+	case g.retired && live >= g.least():
 		g.doom(in, "retired")
-	case g.pool.ledger.missing() > 0 && len(g.idle)+len(g.busy) > g.version.Config.Scaling.Min:
-		delete(g.busy, in)
+	case g.pool.ledger.missing() > 0 && live >= g.least() && !g.pool.ledger.spared(g.version.Function):
 		g.doom(in, evicted)
 	default:
-		delete(g.busy, in)
-		in.idleSince = time.Now()
+		in.since = time.Now()
 		g.idle = append(g.idle, in)
 	}
 }
 
-// release takes an instance back from a lease.
-func (g *group) release(in *instance) {
+// keeps says whether a busy instance may serve again, and ends it otherwise, as
+// soon as it serves nobody. The lock is held.
+func (g *group) keeps(in *instance) bool {
+	reason := ""
+	switch {
+	case g.closed:
+		reason = "shutdown"
+	case in.draining:
+		reason = in.drainReason
+	case in.active == 0 && len(g.waiters) > 0 && g.pool.ledger.yields(g.version.Function, in.reserved):
+		reason = evicted
+	default:
+		return true
+	}
+	if in.active == 0 {
+		delete(g.busy, in)
+		g.doom(in, reason)
+		g.scale(time.Now())
+	}
+	return false
+}
+
+// release takes an instance back from a lease that held it for took.
+func (g *group) release(in *instance, took time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if _, ok := g.busy[in]; ok {
-		g.offer(in, false)
+	in.active--
+	g.inFlight--
+	g.runTook.add(took)
+	g.leave()
+	if !in.dying {
+		g.offer(in, cove.StartWarm)
 	}
+}
+
+// leave notes that a request has ended. The lock is held.
+func (g *group) leave() {
+	g.arrivals.mu.Lock()
+	g.arrivals.history.Leave(time.Now(), g.inFlight)
+	g.arrivals.mu.Unlock()
+}
+
+// giveUp takes an instance back from a lease whose call was given up: it serves
+// nobody from now on. shared says that others are still served; the last of them
+// ends it. Otherwise the caller does.
+func (g *group) giveUp(in *instance, reason string, patient bool) (shared bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	in.active--
+	g.inFlight--
+	g.leave()
+	if !in.draining {
+		in.draining, in.drainReason = true, reason
+	}
+	return patient && in.active > 0
 }
 
 // fail ends an instance that must not serve again. Calling it twice is harmless.
@@ -317,7 +371,7 @@ func (g *group) doom(in *instance, reason string) {
 
 // gone is told when a dying instance is no more.
 func (g *group) gone(in *instance) {
-	g.pool.ledger.release(in.reserved, !in.stuck)
+	g.pool.ledger.release(g.version.Function, in.reserved, !in.stuck)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.dying--
@@ -346,10 +400,29 @@ func (g *group) activate() bool {
 	return true
 }
 
+// recycle ends the idle instances and, after what they serve, the busy ones. It
+// says how many those are.
+func (g *group) recycle() int {
+	const reason = "recycled"
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := len(g.idle) + len(g.busy)
+	for _, in := range g.idle {
+		g.doom(in, reason)
+	}
+	g.idle = nil
+	for in := range g.busy {
+		in.draining, in.drainReason = true, reason
+	}
+	g.scale(time.Now())
+	return n
+}
+
 // dropIfDone forgets the group when nothing of it is left. The lock is held.
 func (g *group) dropIfDone() {
-	if g.retired && !g.dropped && !g.closed && len(g.idle)+len(g.busy)+len(g.waiters)+g.pending+g.dying == 0 {
+	if g.retired && !g.dropped && !g.closed && len(g.floors)+len(g.idle)+len(g.busy)+len(g.waiters)+g.pending+g.dying == 0 {
 		g.dropped = true
+		g.wakeAt(time.Time{}, time.Time{})
 		// The pool's lock comes before the group's, so not on this goroutine.
 		g.pool.live.Go(func() { g.pool.drop(g) })
 	}
@@ -360,6 +433,7 @@ func (g *group) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = true
+	g.wakeAt(time.Time{}, time.Time{})
 	g.tell(len(g.waiters), errShuttingDown())
 	for in := range g.busy {
 		delete(g.busy, in)
@@ -369,37 +443,5 @@ func (g *group) close() {
 		g.doom(in, "shutdown")
 	}
 	g.idle = nil
-}
-
-// evictable is the instance that was idle longest and may be ended for the sake
-// of others, with the time since when; nil if there is none.
-func (g *group) evictable() (*instance, time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.idle) == 0 || (!g.retired && len(g.idle)+len(g.busy) <= g.version.Config.Scaling.Min) {
-		return nil, time.Time{}
-	}
-	return g.idle[0], g.idle[0].idleSince
-}
-
-func (g *group) stats() GroupStats {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return GroupStats{
-		Function: g.version.Function, Version: g.version.Number, Isolation: g.version.Config.Isolation,
-		Starting: g.pending, Idle: len(g.idle), Busy: len(g.busy), Dying: g.dying, Waiting: len(g.waiters),
-	}
-}
-
-// evicted is the reason to end an idle instance for the sake of another function.
-const evicted = "evicted for want of memory"
-
-// evict ends in if it is still idle.
-func (g *group) evict(in *instance) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if i := slices.Index(g.idle, in); i >= 0 {
-		g.idle = slices.Delete(g.idle, i, i+1)
-		g.doom(in, evicted)
-	}
+	g.tellChange()
 }

@@ -11,11 +11,24 @@ import (
 	rt "github.com/covefn/cove/internal/runtime"
 )
 
-// Lease is an instance in the hands of one request. Its methods are called by
-// the goroutine that holds it, but for Break, which any may call.
+// caller is the runtime protocol as one request sees it: a whole connection, or
+// its part of a shared one.
+type caller interface {
+	Invoke(deadline time.Time, call *rt.Invoke) (*rt.Answer, error)
+	Next() ([]byte, error)
+	Usable() bool
+}
+
+// Lease is an instance, or a share of one, in the hands of one request. Its
+// methods are called by the goroutine that holds it, but for Break, which any may
+// call.
 type Lease struct {
-	in    *instance
-	class cove.StartClass
+	in     *instance
+	class  cove.StartClass
+	began  time.Time
+	caller caller
+	// shared is the caller where others use the instance too.
+	shared *rt.Caller
 
 	mu   sync.Mutex
 	over bool
@@ -23,7 +36,14 @@ type Lease struct {
 	breaking sync.WaitGroup
 }
 
-func newLease(in *instance, class cove.StartClass) *Lease { return &Lease{in: in, class: class} }
+func newLease(in *instance, class cove.StartClass, now time.Time) *Lease {
+	l := &Lease{in: in, class: class, began: now, caller: in.conn}
+	if in.mux != nil {
+		l.shared = in.mux.Caller()
+		l.caller = l.shared
+	}
+	return l
+}
 
 // Instance is the instance's id.
 func (l *Lease) Instance() string { return l.in.id }
@@ -34,7 +54,7 @@ func (l *Lease) Class() cove.StartClass { return l.class }
 // StartTook and InitTook are how long making and loading the instance took, zero
 // for one that was there already.
 func (l *Lease) StartTook() time.Duration {
-	if l.class == cove.StartWarm {
+	if !l.fresh() {
 		return 0
 	}
 	return l.in.startTook
@@ -42,33 +62,35 @@ func (l *Lease) StartTook() time.Duration {
 
 // InitTook is described at StartTook.
 func (l *Lease) InitTook() time.Duration {
-	if l.class == cove.StartWarm {
+	if !l.fresh() {
 		return 0
 	}
 	return l.in.initTook
 }
+
+func (l *Lease) fresh() bool { return l.class == cove.StartCold || l.class == cove.StartStem }
 
 // Begin opens the segment of the instance's log that is requestID's.
 func (l *Lease) Begin(requestID string) *logs.Segment { return l.in.logs.Begin(requestID) }
 
 // Invoke is Conn.Invoke of the instance.
 func (l *Lease) Invoke(deadline time.Time, call *rt.Invoke) (*rt.Answer, error) {
-	return l.in.conn.Invoke(deadline, call)
+	return l.caller.Invoke(deadline, call)
 }
 
 // Next is Conn.Next of the instance.
-func (l *Lease) Next() ([]byte, error) { return l.in.conn.Next() }
+func (l *Lease) Next() ([]byte, error) { return l.caller.Next() }
 
-// Usage is what the sandbox used since the lease before this one ended, and the
-// most memory it ever held.
+// Usage is what the sandbox used since it was measured last, and the most memory
+// it ever held. Where an instance serves several requests at once, what they used
+// meanwhile is told to the one that measures first: the sum is right.
 func (l *Lease) Usage(ctx context.Context) (cpu time.Duration, peak cove.ByteSize) {
 	u, err := l.in.sandbox.Usage(ctx)
 	if err != nil {
 		return 0, 0
 	}
-	cpu = u.CPU - l.in.cpu
-	l.in.cpu = u.CPU
-	return cpu, u.PeakMemory
+	before := l.in.cpu.Swap(int64(u.CPU))
+	return max(0, u.CPU-time.Duration(before)), u.PeakMemory
 }
 
 // Ending says how the sandbox ended, after its stream did. It waits for three
@@ -86,21 +108,29 @@ func (l *Lease) Release() {
 		l.mu.Unlock()
 		return
 	}
-	usable := l.in.conn.Usable()
+	usable := l.caller.Usable()
 	l.over = usable
 	l.mu.Unlock()
 	if usable {
-		l.in.group.release(l.in)
+		l.in.group.release(l.in, time.Since(l.began))
 	} else {
 		l.Break("its connection is broken")
 	}
 }
 
-// Break stops everything in the sandbox, within 20 ms, and gives the instance up
-// for good: it is destroyed in the background. When Break returns nothing inside
-// runs any more, or the log says that it could not be stopped in time. Calling
-// it again, or Release after it, does nothing.
-func (l *Lease) Break(reason string) {
+// Break gives the instance up for good. Everything in the sandbox is stopped,
+// within 20 ms, and it is destroyed in the background. When Break returns nothing
+// inside runs any more, or the log says that it could not be stopped in time.
+// Calling it again, or Release after it, does nothing.
+func (l *Lease) Break(reason string) { l.end(reason, false) }
+
+// Abandon is Break for a call that ran past its deadline. An instance that serves
+// others at the same time is not stopped under them: it is given no new request,
+// the call is cancelled as far as its language can do that, and the last of the
+// others ends the instance.
+func (l *Lease) Abandon(reason string) { l.end(reason, true) }
+
+func (l *Lease) end(reason string, patient bool) {
 	l.mu.Lock()
 	first := !l.over
 	if first {
@@ -113,6 +143,12 @@ func (l *Lease) Break(reason string) {
 		l.breaking.Wait()
 		return
 	}
-	l.in.stop()
+	if l.shared != nil {
+		l.shared.Abandon()
+	}
+	if l.in.group.giveUp(l.in, reason, patient) {
+		return
+	}
+	l.in.group.pool.stop(l.in.cell)
 	l.in.group.fail(l.in, reason)
 }

@@ -5,6 +5,12 @@
 // An instance lives like this:
 //
 //	starting -> idle <-> busy -> dying -> gone
+//	             |  ^
+//	             v  | (in the request that thaws it)
+//	            paused
+//
+// It starts from nothing or of a stem cell: a sandbox with the language started
+// and without a function, of which some are kept ready (see stems).
 //
 // It is dying from the moment somebody found a reason to end it (idle too long,
 // a timeout, its process ended) and gone when its sandbox has been seen dead and
@@ -18,7 +24,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime"
+	goruntime "runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +33,7 @@ import (
 	"github.com/covefn/cove/internal/driver"
 	"github.com/covefn/cove/internal/logs"
 	rt "github.com/covefn/cove/internal/runtime"
+	"github.com/covefn/cove/internal/scale"
 )
 
 // Options are what a Pool is built from; every field but Log is needed.
@@ -49,8 +56,11 @@ type Options struct {
 	Active func(function string) *cove.Version
 	// Logs takes what the instances print.
 	Logs *logs.Book
-	// Memory is what all sandboxes together may reserve.
-	Memory cove.ByteSize
+	// Memory is what all sandboxes together may reserve, and StemMemory what stem
+	// cells may of it.
+	Memory, StemMemory cove.ByteSize
+	// Stems is how many stem cells of a kind are kept at most; 0 is none.
+	Stems int
 	// StartTimeout bounds the making of a sandbox.
 	StartTimeout time.Duration
 	// MaxAnswer is the largest answer of a handler, in bytes.
@@ -62,9 +72,11 @@ type Options struct {
 type Pool struct {
 	o      Options
 	ledger *ledger
-	// slots bound how many sandboxes are made at once: more would only make
+	stems  *stems
+	facts  facts
+	// turns bound how many sandboxes are made at once: more would only make
 	// each of them slower.
-	slots chan struct{}
+	turns *turns
 	stuck atomic.Int64
 	// evicting is held while idle instances are chosen to be ended.
 	evicting sync.Mutex
@@ -76,7 +88,9 @@ type Pool struct {
 
 	mu     sync.RWMutex
 	groups map[string]*group // by Version.ID
-	closed bool
+	// arrivals are remembered by function.
+	arrivals map[string]*arrivals
+	closed   bool
 
 	// live counts the goroutines that start or keep an instance.
 	live sync.WaitGroup
@@ -88,15 +102,19 @@ func New(o Options) *Pool {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &Pool{
-		o: o, ledger: newLedger(o.Memory), groups: map[string]*group{},
-		slots: make(chan struct{}, max(4, 2*runtime.NumCPU())), recovery: map[string]*recovery{},
+		o: o, ledger: newLedger(o.Memory, o.StemMemory), groups: map[string]*group{}, arrivals: map[string]*arrivals{},
+		turns: newTurns(startsAtOnce()), recovery: map[string]*recovery{},
 	}
+	p.stems = newStems(p, o.Stems)
 	p.ending, p.end = context.WithCancel(context.Background())
 	for name := range o.Drivers {
 		p.recovery[name] = newRecovery()
 	}
 	return p
 }
+
+// startsAtOnce is how many sandboxes are made at once for requests.
+func startsAtOnce() int { return max(4, 2*goruntime.NumCPU()) }
 
 // Acquire lends an instance of v for one request: an idle one, or one that is
 // started, or the first that gets free. It waits no longer than v's queue
@@ -116,20 +134,13 @@ func (p *Pool) Acquire(ctx context.Context, v *cove.Version) (*Lease, *cove.Erro
 	}
 }
 
-// Warm makes sure that an instance of v can serve, and says why not otherwise.
-func (p *Pool) Warm(ctx context.Context, v *cove.Version) *cove.Error {
-	lease, err := p.Acquire(ctx, v)
-	if err != nil {
-		return err
-	}
-	lease.Release()
-	return nil
-}
-
 // Switch follows a change of a function's active version: instances of old are
 // ended as soon as they are not in use, those that the new one wants kept are
 // started. Either may be nil.
 func (p *Pool) Switch(old, active *cove.Version) {
+	p.stems.expect(active, 1)
+	p.stems.expect(old, -1)
+	p.keepReserved(old, active)
 	if old != nil {
 		p.mu.RLock()
 		g := p.groups[old.ID]
@@ -162,6 +173,20 @@ func (p *Pool) Switch(old, active *cove.Version) {
 	}
 }
 
+// keepReserved keeps the memory of as many instances as the active version wants
+// reserved, and forgets a function that is deleted.
+func (p *Pool) keepReserved(old, active *cove.Version) {
+	if active != nil {
+		size := active.Config.Memory + p.o.Overhead(active.Config.Isolation)
+		p.ledger.keep(active.Function, cove.ByteSize(active.Config.Scaling.Reserved)*size)
+		return
+	}
+	p.ledger.keep(old.Function, 0)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.arrivals, old.Function)
+}
+
 // group is that of v, made when there is none.
 func (p *Pool) group(v *cove.Version) (*group, *cove.Error) {
 	p.mu.RLock()
@@ -179,7 +204,10 @@ func (p *Pool) group(v *cove.Version) (*group, *cove.Error) {
 		return nil, errShuttingDown()
 	}
 	if g = p.groups[v.ID]; g == nil {
-		g = newGroup(p, v)
+		if p.arrivals[v.Function] == nil {
+			p.arrivals[v.Function] = &arrivals{}
+		}
+		g = newGroup(p, v, p.arrivals[v.Function])
 		p.groups[v.ID] = g
 	}
 	return g, nil
@@ -207,9 +235,14 @@ func (p *Pool) allGroups() []*group {
 // reviewInterval is how often idle instances are looked at.
 const reviewInterval = time.Second
 
-// Run ends instances that were idle too long and keeps the wanted minimum up,
-// until ctx ends.
+// Run freezes and ends instances that are idle, keeps the wanted minimum up and
+// stem cells ready, until ctx ends.
 func (p *Pool) Run(ctx context.Context) {
+	var stems sync.WaitGroup
+	if p.o.Stems > 0 {
+		stems.Go(func() { p.stems.run(ctx) })
+	}
+	defer stems.Wait()
 	tick := time.NewTicker(reviewInterval)
 	defer tick.Stop()
 	for {
@@ -229,6 +262,38 @@ func (p *Pool) runOnce(now time.Time) {
 	}
 }
 
+// evict ends stem cells and then idle instances of any function until what is
+// missing will be given back or there are none: those that nobody will ask for
+// again first, and then the one whose loss costs least, which is the time to
+// start it again by how likely it is to be wanted soon. One at a time: two would
+// end twice as many as are needed.
+func (p *Pool) evict() {
+	p.evicting.Lock()
+	defer p.evicting.Unlock()
+	p.stems.evict()
+	for now := time.Now(); p.ledger.missing() > 0; {
+		var cheapest *instance
+		var least float64
+		for _, g := range p.allGroups() {
+			in, startTook, retired := g.evictable()
+			if in == nil {
+				continue
+			}
+			worth := 0.0
+			if !retired {
+				worth = scale.Worth(now.Sub(in.since), startTook, in.reserved)
+			}
+			if cheapest == nil || worth < least {
+				cheapest, least = in, worth
+			}
+		}
+		if cheapest == nil {
+			return
+		}
+		cheapest.group.evict(cheapest)
+	}
+}
+
 // Close ends every instance, also those that are being started, and waits until
 // all are gone, or ctx ends; then the error says how many are left. Requests that
 // wait get CodeShuttingDown.
@@ -238,6 +303,7 @@ func (p *Pool) Close(ctx context.Context) error {
 	p.mu.Unlock()
 	p.ledger.close()
 	p.end()
+	p.stems.close()
 	for _, g := range p.allGroups() {
 		g.close()
 	}
@@ -260,36 +326,4 @@ func (p *Pool) Closed() bool { return p.ending.Err() != nil }
 
 func errShuttingDown() *cove.Error {
 	return cove.Errorf(cove.CodeShuttingDown, "Cove is shutting down; try again in a moment")
-}
-
-// GroupStats are the instances of one version.
-type GroupStats struct {
-	Function  string `json:"function"`
-	Version   int    `json:"version"`
-	Isolation string `json:"isolation"`
-	Starting  int    `json:"starting"`
-	Idle      int    `json:"idle"`
-	Busy      int    `json:"busy"`
-	Dying     int    `json:"dying"`
-	Waiting   int    `json:"waiting"`
-}
-
-// Stats are the pool's state at one moment.
-type Stats struct {
-	// Budget is what all sandboxes may reserve and Reserved what they do.
-	Budget   cove.ByteSize
-	Reserved cove.ByteSize
-	// Stuck is how many sandboxes were told to end and have not been seen dead
-	// in time.
-	Stuck  int
-	Groups []GroupStats
-}
-
-// Stats describes the pool for people.
-func (p *Pool) Stats() Stats {
-	s := Stats{Budget: p.o.Memory, Reserved: p.ledger.reserved(), Stuck: int(p.stuck.Load())}
-	for _, g := range p.allGroups() {
-		s.Groups = append(s.Groups, g.stats())
-	}
-	return s
 }

@@ -20,7 +20,9 @@ func version(change func(*cove.Config)) *cove.Version {
 		Config: cove.Config{
 			Name: "hello", Runtime: "fake", Isolation: "fake", Memory: 100 * cove.MiB,
 			Timeout: cove.Duration(time.Second), InitTimeout: cove.Duration(10 * time.Second), QueueTimeout: cove.Duration(10 * time.Second),
-			Scaling: cove.Scaling{Max: 4, Idle: cove.Duration(5 * time.Minute), Queue: 10},
+			Scaling: cove.Scaling{
+				Max: 4, Idle: cove.Duration(5 * time.Minute), Queue: 10, Pause: cove.Duration(time.Hour), Policy: cove.PolicyFixed,
+			},
 		},
 	}
 	if change != nil {

@@ -61,8 +61,8 @@ func TestStarting(t *testing.T) {
 		p, _ := setup(t, &pooltest.Driver{InitDelay: time.Hour}, 100*cove.GiB)
 		fine := &pooltest.Driver{}
 		p.o.Drivers["fine"], p.recovery["fine"] = fine, newRecovery()
-		hangs := version(func(c *cove.Config) { c.Scaling.Max = cap(p.slots) })
-		for range cap(p.slots) {
+		hangs := version(func(c *cove.Config) { c.Scaling.Max = startsAtOnce() })
+		for range startsAtOnce() {
 			go func() { _, _, _ = call(p, hangs, "x") }()
 		}
 		synctest.Wait()

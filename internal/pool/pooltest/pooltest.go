@@ -38,6 +38,8 @@ type Driver struct {
 	// StartError and InitError make them fail.
 	StartError error
 	InitError  *cove.FunctionError
+	// MountError, PauseError and ResumeError make a running sandbox's changes fail.
+	MountError, PauseError, ResumeError error
 	// Mute shims never say hello.
 	Mute bool
 	// StopDelay is how long Stop takes.
@@ -50,6 +52,9 @@ type Driver struct {
 	// Attempts counts the calls of Create, Created and Destroyed sandboxes, and
 	// DestroyAttempts the calls of Destroy.
 	Attempts, Created, Destroyed, DestroyAttempts atomic.Int64
+	// Resized counts the sandboxes that were given new limits; Paused is how many
+	// are frozen.
+	Resized, Paused atomic.Int64
 
 	mu   sync.Mutex
 	live []*sandbox
@@ -64,6 +69,9 @@ type sandbox struct {
 	dead       chan struct{}
 	die        func()
 	once       sync.Once
+	concurrent bool
+	// writing keeps the frames of calls that run at once apart.
+	writing sync.Mutex
 }
 
 // Isolation is "fake".
@@ -137,6 +145,9 @@ func (s *sandbox) run() {
 		}
 		switch t {
 		case rt.FrameInit:
+			var init rt.Init
+			_ = json.Unmarshal(body, &init)
+			s.concurrent = init.Concurrency > 1
 			if !s.sleep(s.driver.InitDelay) {
 				return
 			}
@@ -147,9 +158,17 @@ func (s *sandbox) run() {
 			}
 			s.send(rt.FrameReady, 0, nil)
 		case rt.FrameInvoke:
-			if !s.handle(id, body) {
-				return
+			if !s.concurrent {
+				if !s.handle(id, body) {
+					return
+				}
+				continue
 			}
+			go func() {
+				if !s.handle(id, body) {
+					s.die()
+				}
+			}()
 		}
 	}
 }
@@ -215,6 +234,8 @@ func (s *sandbox) send(t rt.FrameType, id uint64, body []byte) {
 	frame := binary.BigEndian.AppendUint32(nil, uint32(9+len(body)))
 	frame = append(frame, byte(t))
 	frame = binary.BigEndian.AppendUint64(frame, id)
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	_, _ = s.shim.Write(append(frame, body...))
 }
 
@@ -234,7 +255,32 @@ func (s *sandbox) Logs() io.Reader { return s.logReader }
 func (s *sandbox) Usage(context.Context) (driver.Usage, error) {
 	return driver.Usage{CPU: time.Millisecond}, nil
 }
-func (s *sandbox) Mount(context.Context, string) error { return nil }
+func (s *sandbox) Mount(context.Context, string) error { return s.driver.MountError }
+
+func (s *sandbox) Resize(_ context.Context, l driver.Limits) error {
+	if l.Background {
+		return errors.New("an instance must not be in the background")
+	}
+	s.driver.Resized.Add(1)
+	return nil
+}
+
+func (s *sandbox) Pause(context.Context) error {
+	if s.driver.PauseError != nil {
+		return s.driver.PauseError
+	}
+	s.driver.Paused.Add(1)
+	return nil
+}
+
+func (s *sandbox) Resume(context.Context) error {
+	if s.driver.ResumeError != nil {
+		return s.driver.ResumeError
+	}
+	s.driver.Paused.Add(-1)
+	return nil
+}
+
 func (s *sandbox) Stop(context.Context) error {
 	time.Sleep(s.driver.StopDelay)
 	s.die()

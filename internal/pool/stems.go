@@ -1,0 +1,329 @@
+package pool
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/driver"
+	rt "github.com/covefn/cove/internal/runtime"
+	"github.com/covefn/cove/internal/scale"
+)
+
+const (
+	// stemMemory is the limit of a stem cell whose runtime takes its function's
+	// limit later.
+	stemMemory = 128 * cove.MiB
+	// refillPatience is how long the making of a stem cell gives way to sandboxes
+	// that a request waits for.
+	refillPatience = 2 * time.Second
+	// firstRefill is what making a stem cell is thought to take before one was
+	// made.
+	firstRefill = 500 * time.Millisecond
+)
+
+// stemKey says which versions a stem cell is good for.
+type stemKey struct {
+	runtime, isolation string
+	network            cove.Network
+	tmp                cove.ByteSize
+	// memory is 0 where the limit can change while the runtime runs.
+	memory cove.ByteSize
+}
+
+// stems are the stem cells of all kinds. Its lock is never held while a group's
+// is taken.
+type stems struct {
+	pool *Pool
+	// most is how many cells of a kind are kept at most; 0 is none.
+	most int
+	wake chan struct{} // holds a token when something may be to be made
+
+	mu    sync.Mutex
+	kinds map[stemKey]*stemKind
+}
+
+// stemKind is the stem cells of one key.
+type stemKind struct {
+	key       stemKey
+	functions int // active versions that could use one
+	ready     []*stem
+	starting  int
+	demand    scale.Demand
+	refill    average
+	setback   failure
+	taken     int64
+	missed    int64
+}
+
+// stem is a cell that waits for a function.
+type stem struct {
+	*cell
+	since time.Time
+	// leave ends the watch over it: somebody has taken it, or it is to end.
+	leave func()
+}
+
+func newStems(p *Pool, most int) *stems {
+	return &stems{pool: p, most: most, wake: make(chan struct{}, 1), kinds: map[stemKey]*stemKind{}}
+}
+
+// stemKeyOf is the key of the stem cells that a version could use; not ok if it
+// has to be started with an environment of its own.
+func (p *Pool) stemKeyOf(v *cove.Version) (key stemKey, ok bool) {
+	c := &v.Config
+	if p.stems.most == 0 {
+		return stemKey{}, false
+	}
+	for name := range c.Env {
+		if rt.IsEarly(name) {
+			return stemKey{}, false
+		}
+	}
+	key = stemKey{runtime: c.Runtime, isolation: c.Isolation, network: c.Network, tmp: c.Tmp}
+	if r, known := p.o.Runtime(c.Runtime); !known || r.SizedAtStart {
+		key.memory = c.Memory
+	}
+	return key, true
+}
+
+func (g *group) stemKey() (stemKey, bool) { return g.pool.stemKeyOf(g.version) }
+
+// expect follows a change of an active version: by is 1 for one that is active
+// now and -1 for one that is not any more.
+func (s *stems) expect(v *cove.Version, by int) {
+	if v == nil || v.Package.SHA256 == "" {
+		return
+	}
+	key, ok := s.pool.stemKeyOf(v)
+	if !ok {
+		return
+	}
+	s.mu.Lock()
+	s.kind(key).functions += by
+	s.mu.Unlock()
+	s.kick()
+}
+
+// kind is that of key, made when there is none. The lock is held.
+func (s *stems) kind(key stemKey) *stemKind {
+	k := s.kinds[key]
+	if k == nil {
+		k = &stemKind{key: key}
+		s.kinds[key] = k
+	}
+	return k
+}
+
+// kick makes the refiller look.
+func (s *stems) kick() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// ready is how many stem cells of a kind could be taken now.
+func (s *stems) ready(key stemKey) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k := s.kinds[key]; k != nil {
+		return len(k.ready)
+	}
+	return 0
+}
+
+// take is a stem cell for a function that needs one now; nil if there is none. It
+// is the caller's to end, and its memory the function's.
+func (s *stems) take(key stemKey, function string) *cell {
+	s.mu.Lock()
+	k := s.kind(key)
+	k.demand.Take(time.Now())
+	var st *stem
+	if n := len(k.ready); n > 0 {
+		st = k.ready[n-1]
+		k.ready = k.ready[:n-1]
+		k.taken++
+	} else {
+		k.missed++
+	}
+	s.mu.Unlock()
+	s.kick()
+	if st == nil {
+		return nil
+	}
+	st.leave()
+	s.pool.ledger.adopt(function, st.reserved)
+	st.account = function
+	return st.cell
+}
+
+// target is how many stem cells of a kind there should be. The lock is held.
+func (s *stems) target(k *stemKind, now time.Time) int {
+	if k.functions <= 0 {
+		return 0
+	}
+	refill := time.Duration(k.refill)
+	if refill == 0 {
+		refill = firstRefill
+	}
+	return min(max(1, k.demand.Target(refill, now)), s.most)
+}
+
+// next is the kind that lacks most, nil if none lacks any. The lock is not held.
+func (s *stems) next(now time.Time) *stemKind {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var best *stemKind
+	lacking := 0
+	for _, k := range s.kinds {
+		lacks := s.target(k, now) - len(k.ready) - k.starting
+		if lacks <= 0 || k.setback.last(now) != nil {
+			continue
+		}
+		if best == nil || lacks > lacking || lacks == lacking && k.functions > best.functions {
+			best, lacking = k, lacks
+		}
+	}
+	if best != nil {
+		best.starting++
+	}
+	return best
+}
+
+// run keeps up the wanted number of stem cells, one being made at a time, until
+// ctx ends.
+func (s *stems) run(ctx context.Context) {
+	for {
+		s.trim(time.Now())
+		for k := s.next(time.Now()); k != nil && ctx.Err() == nil; k = s.next(time.Now()) {
+			s.giveWay(ctx)
+			s.make(k)
+		}
+		select {
+		case <-s.wake:
+		case <-time.After(reviewInterval):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// giveWay waits while sandboxes are made that requests wait for.
+func (s *stems) giveWay(ctx context.Context) {
+	for end := time.Now().Add(refillPatience); !s.pool.turns.quiet() && time.Now().Before(end) && ctx.Err() == nil; {
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// make makes one stem cell of a kind that counts it as starting already.
+func (s *stems) make(k *stemKind) {
+	c, err := s.create(k)
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k.starting--
+	if c == nil {
+		if err == nil {
+			err = cove.Errorf(cove.CodeOverloaded, "no memory is free for a stem cell")
+		}
+		k.setback.set(startError(err, k.key.isolation), now)
+		return
+	}
+	k.setback.clear()
+	k.refill.add(c.tookToStart)
+	ctx, leave := context.WithCancel(context.Background())
+	st := &stem{cell: c, since: now, leave: leave}
+	k.ready = append(k.ready, st)
+	s.pool.live.Go(func() { s.watch(ctx, k, st) })
+}
+
+// create makes a cell, nil if there is no memory to spare.
+func (s *stems) create(k *stemKind) (*cell, error) {
+	p := s.pool
+	limits := driver.Limits{Memory: k.key.memory, CPU: 1, PIDs: pidsLimit, Tmp: k.key.tmp, Background: true}
+	if limits.Memory == 0 {
+		limits.Memory = max(stemMemory, 2*limits.Tmp)
+	}
+	size := limits.Memory + p.o.Overhead(k.key.isolation)
+	if !p.ledger.reserveStem(size) {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(p.ending, p.o.StartTimeout)
+	defer cancel()
+	c, err := p.newCell(ctx, stemAccount, size, plan{
+		name: "stem", isolation: k.key.isolation, runtime: k.key.runtime, limits: limits, network: k.key.network,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !p.facts.can(k.key.isolation, driver.FeatureMount, driver.FeatureResize) {
+		p.discard(c, "it cannot be a stem cell")
+		return nil, cove.Errorf(cove.CodeUnavailable, "sandboxes of %s cannot be stem cells: their limits cannot change", k.key.isolation)
+	}
+	return c, nil
+}
+
+// watch sees to a stem cell that ends by itself.
+func (s *stems) watch(ctx context.Context, k *stemKind, st *stem) {
+	_, err := st.sandbox.Wait(ctx)
+	s.mu.Lock()
+	i := slices.Index(k.ready, st)
+	if i >= 0 {
+		k.ready = slices.Delete(k.ready, i, i+1)
+	}
+	s.mu.Unlock()
+	if i < 0 || err != nil {
+		return // Whoever took it off the list sees to its end.
+	}
+	s.pool.o.Log.Warn("a stem cell ended by itself", "sandbox", st.id)
+	s.pool.discard(st.cell, "ended by itself")
+	s.kick()
+}
+
+// drop takes n cells of a kind away, those that waited longest first. The lock
+// is held.
+func (s *stems) drop(k *stemKind, n int, reason string) {
+	for _, st := range k.ready[:n] {
+		st.leave()
+		s.pool.discard(st.cell, reason)
+	}
+	k.ready = slices.Delete(k.ready, 0, n)
+}
+
+// trim ends what is beyond the target.
+func (s *stems) trim(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, k := range s.kinds {
+		if n := len(k.ready) - s.target(k, now); n > 0 {
+			s.drop(k, n, "no function needs it")
+		}
+		if k.functions <= 0 && len(k.ready)+k.starting == 0 {
+			delete(s.kinds, key)
+		}
+	}
+}
+
+// evict ends stem cells until nothing is missing or none is left: no function
+// has been promised one.
+func (s *stems) evict() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.kinds {
+		for len(k.ready) > 0 && s.pool.ledger.missing() > 0 {
+			s.drop(k, 1, evicted)
+		}
+	}
+}
+
+// close ends all of them.
+func (s *stems) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.kinds {
+		s.drop(k, len(k.ready), "shutdown")
+	}
+}
