@@ -55,7 +55,7 @@ var mayImport = map[string][]string{
 	"internal/pool/pooltest":      {"internal/driver", "internal/runtime"},
 	"internal/driver/drivertest":  {"internal/driver", "internal/driver/host", "internal/image"},
 	"internal/image/imagetest":    {"internal/driver", "internal/image"},
-	"internal/runtime/shimtest":   {"internal/runtime", "internal/driver"},
+	"internal/runtime/shimtest":   {"internal/runtime", "internal/driver", "internal/logs"},
 	"internal/store/sqlite/query": {},
 }
 

@@ -45,6 +45,7 @@ type Stream struct {
 	buf     []byte              // the beginning of a line that has no end yet
 	clean   int                 // so much of buf holds no end of a line and no marker
 	between share               // of what is printed while nothing is pending
+	over    []*Segment          // ended, with lines that are not in the book yet
 	done    bool
 }
 
@@ -84,7 +85,7 @@ func (s *Stream) Begin(requestID string) *Segment {
 		s.between = share{}
 	}
 	if len(s.pending) == pendingLimit {
-		s.book.add(s.end(s.pending[0])...)
+		s.publish(s.end(s.pending[0]))
 	}
 	s.pending = append(s.pending, g)
 	if s.shared != nil {
@@ -147,7 +148,7 @@ func (s *Stream) Write(p []byte) (int, error) {
 		}
 	}
 	s.buf = append(s.buf[:0], rest...)
-	s.book.add(out...)
+	s.publish(out)
 	return len(p), nil
 }
 
@@ -291,15 +292,25 @@ func (s *Stream) remove(g *Segment) bool {
 	return true
 }
 
-// end closes g, which is one of the pending ones.
+// end closes g, which is one of the pending ones. The lines must be published.
 func (s *Stream) end(g *Segment) (lines []Line) {
 	s.remove(g)
 	lines = s.report(g.requestID, g.share)
 	if g.last != "" {
 		lines = append(lines, s.line(g.requestID, g.last, true))
 	}
-	close(g.ended)
+	s.over = append(s.over, g)
 	return lines
+}
+
+// publish puts lines into the book, and only then tells who waits for the end of
+// an invocation that there is no more.
+func (s *Stream) publish(lines []Line) {
+	s.book.add(lines...)
+	for _, g := range s.over {
+		close(g.ended)
+	}
+	s.over = nil
 }
 
 func (s *Stream) line(requestID, text string, platform bool) Line {
@@ -325,5 +336,5 @@ func (s *Stream) Close() {
 	for len(s.pending) > 0 {
 		out = append(out, s.end(s.pending[0])...)
 	}
-	s.book.add(out...)
+	s.publish(out)
 }

@@ -89,6 +89,8 @@ const (
 	TypeInvalidAnswer   = "Runtime.InvalidAnswer"
 	TypeAnswerTooLarge  = "Runtime.AnswerTooLarge"
 	TypeBadEvent        = "Runtime.BadEvent"
+	TypeExitError       = "Runtime.ExitError"
+	TypeCancelled       = "Runtime.Cancelled"
 )
 
 // functionError is what the function said as an error to tell a caller.
@@ -99,6 +101,8 @@ func functionError(f *cove.FunctionError) *cove.Error {
 		code = cove.CodeResponseTooLarge
 	case TypeNotSerializable, TypeInvalidAnswer:
 		code = cove.CodeInvalidResponse
+	case TypeExitError:
+		code = cove.CodeRuntimeExited
 	case TypeBadEvent:
 		code = cove.CodeInvalid
 	}

@@ -52,7 +52,7 @@ func (l Local) Start(t testing.TB, files map[string]string, env ...string) *Proc
 
 	command := l.Command()
 	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Env = append(append(append([]string{}, l.Runtime.Env...), "COVE_CONN="+connAt, "COVE_LOG="+logAt), env...)
+	cmd.Env = append(append(append([]string{}, l.Runtime.Env...), "COVE_CONN="+connAt, "COVE_LOG="+logAt, "TMPDIR="+dir), env...)
 	// A file, in which one can seek, unlike in the stream that takes its place: a
 	// shim must not rest on what it was started with.
 	early, err := os.Create(filepath.Join(dir, "early.log"))

@@ -65,7 +65,7 @@ type rule struct {
 
 // Run tries every rule on the shims that starter starts.
 func Run(t *testing.T, lang Language, starter Starter) {
-	for _, rules := range [][]rule{payloadRules(), answerRules(), streamRules(), errorRules(), logRules(), processRules(), contextRules()} {
+	for _, rules := range [][]rule{payloadRules(), answerRules(), streamRules(), errorRules(), logRules(), processRules(), contextRules(), sharedRules(lang)} {
 		for _, r := range rules {
 			code := r.code.python
 			if lang == JavaScript {
@@ -76,7 +76,9 @@ func Run(t *testing.T, lang Language, starter Starter) {
 			}
 			t.Run(r.name, func(t *testing.T) {
 				t.Parallel()
-				r.run(t, start(t, lang, starter, files(lang, code)))
+				s := start(t, lang, starter, files(lang, code))
+				s.code = code
+				r.run(t, s)
 			})
 		}
 	}
@@ -102,6 +104,7 @@ type session struct {
 	conn *runtime.Conn
 	logs *logs
 	init runtime.Init
+	code string
 	id   int
 	// last is the marker of the latest call, and timeout bounds the calls.
 	last    string
@@ -237,7 +240,16 @@ func (s *session) printed(t *testing.T) string {
 type logs struct {
 	mu   sync.Mutex
 	buf  bytes.Buffer
+	sink io.Writer
 	more chan struct{}
+}
+
+// to passes everything on to w, what has come already first.
+func (l *logs) to(w io.Writer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, _ = w.Write(l.buf.Bytes())
+	l.sink = w
 }
 
 func collect(r io.Reader) *logs {
@@ -248,6 +260,9 @@ func collect(r io.Reader) *logs {
 			n, err := r.Read(buf)
 			l.mu.Lock()
 			l.buf.Write(buf[:n])
+			if l.sink != nil {
+				_, _ = l.sink.Write(buf[:n])
+			}
 			l.mu.Unlock()
 			select {
 			case l.more <- struct{}{}:

@@ -97,18 +97,23 @@ def standard_streams():
 def watch(fd):
     """Ends the process when the host has gone, even while the handler computes.
 
-    A thread that waits for the hang-up alone costs nothing while it waits.
+    A thread that waits for the hang-up alone costs nothing while it waits. It ends
+    when Shim.awake is written to.
     """
     import _thread
     import select
 
     poll = select.poll()
     poll.register(fd, 0)
+    awake = Shim.awake = posix.eventfd(0)
+    poll.register(awake, select.POLLIN)
 
     def wait():
-        while not poll.poll():
-            pass
-        posix._exit(0)
+        while True:
+            for ready, _ in poll.poll():
+                if ready == awake:
+                    return
+                posix._exit(0)
 
     _thread.stack_size(256 << 10)
     try:
@@ -292,7 +297,7 @@ def install_log_handler(logging):
         default_msec_format = "%s.%03dZ"
 
         def format(self, record):
-            record.aws_request_id = Shim.request_id
+            record.aws_request_id = Shim.request()
             return super().format(record)
 
     class Handler(logging.StreamHandler):
@@ -346,7 +351,7 @@ def load(init):
 def prepare(init, code_dir, handler):
     """The process as a program for Lambda expects it."""
     runtime = os.environ.get("COVE_RUNTIME", "python%d.%d" % sys.version_info[:2])
-    for name in ("COVE_RUNTIME", "COVE_CONN", "COVE_LOG"):
+    for name in ("COVE_RUNTIME", "COVE_CONN", "COVE_LOG", "COVE_WORKER"):
         os.environ.pop(name, None)
     function, version, memory = init["function"], str(init["version"]), str(init["memory_mib"])
     os.environ.update({
@@ -545,6 +550,13 @@ def http_answer(value):
     return serialise(head), payload
 
 
+def check_answer(head, body):
+    if len(body) > Shim.max_answer:
+        raise too_large(len(body))
+    if len(head) > MAX_HEAD:
+        raise Failure("Runtime.AnswerTooLarge", "headers and cookies have %d bytes; at most %d are allowed" % (len(head), MAX_HEAD))
+
+
 def too_large(size):
     return Failure("Runtime.AnswerTooLarge", "the answer has %d bytes; at most %d are allowed" % (size, Shim.max_answer))
 
@@ -559,9 +571,30 @@ class Shim:
     request_id = ""
     loop = None
     child = False
+    forking = False  # The shim forks a worker of its own.
+    awake = -1
+
+    @classmethod
+    def request(cls):
+        """The request that is being served, for a line of the log."""
+        return cls.request_id
+
+    @classmethod
+    def unwatch(cls):
+        """Ends the thread of watch, which a process that forks must not have."""
+        from time import sleep
+
+        posix.write(cls.awake, bytes((1, 0, 0, 0, 0, 0, 0, 0)))
+        for _ in range(20):
+            if not threads():
+                break
+            sleep(0.0005)
+        posix.close(cls.awake)
 
     @classmethod
     def fork_child(cls):
+        if cls.forking:
+            return
         cls.child = True
         try:
             cls.wire.conn.close()
@@ -583,7 +616,12 @@ class Shim:
                 cls.invoke(ident, data)
             elif kind == INIT:
                 try:
-                    cls.handler = load(decode_json(data[13:].decode()))
+                    init = decode_json(data[13:].decode())
+                    shared = init.get("concurrency", 1) > 1
+                    if shared:
+                        run_part("shared.py")
+                        tagged_streams()
+                    cls.handler = load(init)
                 except BaseException as e:
                     if isinstance(e, SystemExit):
                         leave(e)
@@ -593,6 +631,8 @@ class Shim:
                 else:
                     flush()
                     wire.frame(READY, NO_ID)
+                    if shared:
+                        serve_shared(init)
             elif kind == SHUTDOWN:
                 import atexit
 
@@ -621,10 +661,7 @@ class Shim:
             head, body = http_answer(value) if http else (b"", value if is_stream(value) else serialise(value))
             if not isinstance(body, bytes):
                 return cls.stream(ident, call["marker"], head, body, http)
-            if len(body) > cls.max_answer:
-                raise too_large(len(body))
-            if len(head) > MAX_HEAD:
-                raise Failure("Runtime.AnswerTooLarge", "headers and cookies have %d bytes; at most %d are allowed" % (len(head), MAX_HEAD))
+            check_answer(head, body)
         except BaseException as e:
             cls.failed(ERROR, ident, call["marker"], e)
         else:
@@ -692,6 +729,12 @@ def direct_event(payload):
         return decode_json(payload.decode())
     except (ValueError, RecursionError) as e:
         raise Failure("Runtime.BadEvent", "the event is not valid JSON: " + text_of(e)) from None
+
+
+def run_part(name):
+    """Runs another file of the shim as if it were a part of this one."""
+    with open(SHIM + name, "rb") as f:
+        exec(compile(f.read(), SHIM + name, "exec"), globals())
 
 
 def serve(conn, log):

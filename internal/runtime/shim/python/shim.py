@@ -17,6 +17,11 @@ def connect(path):
     return s
 
 
+def inherited(fd):
+    posix.set_inheritable(fd, False)
+    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, fd)
+
+
 def main():
     env = posix.environ
     # Descriptors 0 to 2 must be taken before a socket is opened.
@@ -25,10 +30,15 @@ def main():
         null = posix.open("/dev/null", posix.O_RDWR)
     posix.dup2(null, 0)
     posix.close(null)
-    log = connect(env.get(b"COVE_LOG", b"/cove/log.sock"))
+    worker = env.get(b"COVE_WORKER")
+    if worker:  # Started by another shim, which is the host of this one.
+        conn, log = (inherited(int(fd)) for fd in worker.split())
+    else:
+        log = connect(env.get(b"COVE_LOG", b"/cove/log.sock"))
     posix.dup2(log.fileno(), 1)
     posix.dup2(log.fileno(), 2)
-    conn = connect(env.get(b"COVE_CONN", b"/cove/conn.sock"))
+    if not worker:
+        conn = connect(env.get(b"COVE_CONN", b"/cove/conn.sock"))
     hello = b'{"protocol":1,"runtime":"python","version":"%d.%d.%d"}' % sys.version_info[:3]
     conn.sendall((9 + len(hello)).to_bytes(4, "big") + b"\x81" + bytes(8) + hello)
 

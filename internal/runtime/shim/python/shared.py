@@ -1,0 +1,646 @@
+"""The part of the Python shim that serves several calls at once.
+
+It is run in serve.py's own namespace, and only where INIT asks for more than one
+call at a time. Coroutine handlers run as tasks of one event loop in this process.
+Plain functions run in worker processes, one call each at a time: this process,
+which has imported the handler, forks them when they are needed, and passes frames
+and output on. A worker is the shim for one call at a time, with a socket of this
+process in the host's place.
+"""
+
+import io
+from contextvars import ContextVar, copy_context
+
+CANCEL, CREDIT = 0x04, 0x05
+WINDOW = 256 << 10  # what may be on its way of one streamed answer
+PIECE = 64 << 10  # the largest piece of one, so that others get their turn
+LINE = 16 << 10  # what is written at once is not torn apart by other writers
+KILL = 9
+
+CALL = ContextVar("cove_call", default=None)
+
+
+class Call:
+    """A call in flight."""
+
+    def __init__(self, ident, data):
+        self.ident, self.data = ident, data
+        split = 17 + int.from_bytes(data[13:17], "big")
+        self.head = scan_json(data[17:split].decode(), 0)[0]
+        self.split = split
+        self.marker = self.head["marker"].encode()
+        self.partial = {}
+        self.begun = self.cancelled = self.done = False
+        self.credit = WINDOW
+        self.task = self.room = None
+
+    def write(self, key, data):
+        """Writes the whole lines of data, each with the marker; the rest must wait."""
+        data = self.partial.get(key, b"") + data
+        *lines, rest = data.split(b"\n")
+        while len(rest) > LINE:
+            lines.append(rest[:LINE])
+            rest = rest[LINE:]
+        self.partial[key] = rest
+        for line in lines:
+            at = 0
+            while True:  # A line without any text is one too.
+                write_all(b"%s:%s\n" % (self.marker, line[at : at + LINE]))
+                at += LINE
+                if at >= len(line):
+                    break
+
+    def close(self):
+        """Ends the call's share of the log."""
+        self.done = True
+        for rest in self.partial.values():
+            if rest:
+                write_all(b"%s:%s\n" % (self.marker, rest))
+        write_all(self.marker + b"\n")
+
+    def grant(self, data):
+        self.credit += int.from_bytes(data[13:17], "big")
+        if self.room is not None:
+            self.room.set()
+
+
+def write_all(data, fd=1):
+    try:
+        while data:
+            data = data[posix.write(fd, data) :]
+    except OSError:
+        pass  # The handler closed it, or the host has gone.
+
+
+class Tagged(io.RawIOBase):
+    """What lies under print: lines of the call that prints them."""
+
+    def __init__(self, fd):
+        import _thread
+
+        self.fd, self.lock, self.rest = fd, _thread.allocate_lock(), b""
+
+    def writable(self):
+        return True
+
+    def fileno(self):
+        return self.fd
+
+    def write(self, data):
+        data = bytes(data)
+        call = CALL.get()
+        with self.lock:
+            if call is not None and not call.done:
+                call.write(self.fd, data)
+            else:
+                whole, newline, rest = (self.rest + data).rpartition(b"\n")
+                self.rest = rest[-LINE:]
+                write_all(whole + newline + rest[:-LINE], self.fd)
+        return len(data)
+
+    def flush(self):
+        with self.lock:
+            rest, self.rest = self.rest, b""
+            write_all(rest, self.fd)
+
+
+def tagged_streams():
+    for name, fd in (("stdout", 1), ("stderr", 2)):
+        stream = io.TextIOWrapper(Tagged(fd), "utf-8", "backslashreplace", "\n", write_through=True)
+        setattr(sys, name, stream)
+        setattr(sys, "__%s__" % name, stream)
+
+
+class Frames:
+    """Cuts what arrives into frames."""
+
+    def __init__(self):
+        self.rest = bytearray()
+
+    def feed(self, data):
+        if self.rest:
+            self.rest += data
+            data = self.rest
+        at = 0
+        while len(data) - at >= 4:
+            end = at + 4 + int.from_bytes(data[at : at + 4], "big")
+            if end > len(data):
+                break
+            yield bytes(data[at:end])
+            at = end
+        self.rest = bytearray(data[at:])
+
+
+def receive(sock):
+    """What is there to be read: empty at the end, None if there is nothing."""
+    try:
+        return sock.recv(65536, 0x40)  # MSG_DONTWAIT
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
+
+
+def is_coroutine_handler(handler):
+    from functools import partial
+
+    while isinstance(handler, partial):
+        handler = handler.func
+    for f in (handler, getattr(type(handler), "__call__", None)):
+        f = getattr(f, "__func__", f)
+        if getattr(getattr(f, "__code__", None), "co_flags", 0) & 0x280:
+            return True
+    return False
+
+
+def serve_shared(init):
+    if is_coroutine_handler(Shim.handler):
+        Tasks().serve()
+    else:
+        Workers(init).serve()
+
+
+class Tasks:
+    """Calls of a coroutine handler, as tasks of one event loop."""
+
+    def __init__(self):
+        self.loop, self.calls, self.frames = event_loop(), {}, Frames()
+        Shim.request = staticmethod(lambda: getattr(CALL.get(), "request_id", ""))
+
+    def serve(self):
+        conn = Shim.wire.conn
+        for data in self.frames.feed(Shim.wire.rest):
+            self.take(data)
+        self.loop.add_reader(conn.fileno(), self.readable)
+        while True:
+            # A handler may stop the loop; that is not to be the end of the others.
+            self.loop.run_forever()
+
+    def readable(self):
+        data = receive(Shim.wire.conn)
+        if data == b"":
+            posix._exit(0)
+        if data:
+            for frame in self.frames.feed(data):
+                self.take(frame)
+
+    def take(self, data):
+        kind, ident = data[4], data[5:13]
+        if kind == INVOKE:
+            self.begin(Call(ident, data))
+        elif kind == CANCEL:
+            call = self.calls.get(ident)
+            if call is not None:
+                call.cancelled = True
+                call.task.cancel()
+        elif kind == CREDIT:
+            call = self.calls.get(ident)
+            if call is not None:
+                call.grant(data)
+        else:
+            end(kind)
+
+    def begin(self, call):
+        call.request_id = call.head["request_id"]
+        self.calls[call.ident] = call
+        context = copy_context()
+        context.run(CALL.set, call)
+        call.task = self.loop.create_task(self.run(call), context=context)
+
+    async def run(self, call):
+        head, data, http = call.head, call.data, call.head["kind"] == "http"
+        call.data = None
+        try:
+            event = http_event(head, data[call.split :]) if http else direct_event(data[call.split :])
+            del data
+            value = Shim.handler(event, Context(Shim.function, head))
+            if hasattr(value, "__await__"):
+                value = await value
+            if Shim.child:
+                Shim.end_child(0)
+            kind, body = await self.answer(call, value, http)
+        except BaseException as e:
+            kind, body = (END if call.begun else ERROR), error_of(call, e)
+        del self.calls[call.ident]
+        flush()
+        call.close()
+        Shim.wire.frame(kind, call.ident, body[0], body[1])
+
+    async def answer(self, call, value, http):
+        head, body = http_answer(value) if http else (b"", value if is_stream(value) else serialise(value))
+        if isinstance(body, bytes):
+            check_answer(head, body)
+            return RESULT, (len(head).to_bytes(4, "big") + head, body)
+        head, total = stream_head(head) if http else b"", 0
+        async for piece in each_piece(body):
+            if Shim.child:
+                Shim.end_child(0)
+            self.begin_stream(call, head)
+            total += len(piece)
+            if not http and total > Shim.max_answer:
+                raise too_large(total)
+            for at in range(0, len(piece), PIECE):
+                await self.send_piece(call, piece[at : at + PIECE])
+        self.begin_stream(call, head)
+        return END, (b"", b"")
+
+    def begin_stream(self, call, head):
+        if not call.begun:
+            Shim.wire.frame(STREAM, call.ident, head)
+            call.begun = True
+
+    async def send_piece(self, call, piece):
+        import asyncio
+
+        while call.credit < len(piece):
+            call.room = asyncio.Event()
+            await call.room.wait()
+        call.credit -= len(piece)
+        Shim.wire.frame(CHUNK, call.ident, b"", piece)
+
+
+async def each_piece(source):
+    """The pieces of a streamed answer as bytes; others get their turn in between."""
+    from asyncio import sleep
+
+    if hasattr(source, "__anext__"):
+        async for piece in source:
+            yield to_bytes(piece)
+    else:
+        for piece in source:
+            yield to_bytes(piece)
+            await sleep(0)
+
+
+def error_of(call, e):
+    if isinstance(e, SystemExit):
+        leave(e)
+    if call.cancelled:
+        e = Failure("Runtime.Cancelled", "the call was given up")
+    body = describe(e)
+    if Shim.child:
+        Shim.end_child(1)
+    return body, b""
+
+
+def end(kind):
+    """What a frame means that belongs to no call."""
+    if kind != SHUTDOWN:
+        posix._exit(70)
+    import atexit
+
+    atexit._run_exitfuncs()
+    flush()
+    posix._exit(0)
+
+
+class Worker:
+    """A worker process as its parent sees it."""
+
+    def __init__(self, pid, sock, log, ready):
+        self.pid, self.sock, self.log = pid, sock, log
+        self.frames, self.unsent, self.pending = Frames(), b"", []
+        self.call, self.ended = None, False
+        self.ready = ready  # It has the handler.
+
+    def send(self, data):
+        self.unsent += data
+        self.flush()
+
+    def flush(self):
+        try:
+            while self.unsent:
+                self.unsent = self.unsent[self.sock.send(self.unsent, 0x4040) :]  # MSG_DONTWAIT | MSG_NOSIGNAL
+        except OSError:
+            pass  # It is full, or the worker has gone, which is seen when it is read.
+
+    def wanted(self):
+        """What is to be waited for: no more is read than may be passed on."""
+        return (0 if self.pending else 1) | (4 if self.unsent else 0)  # POLLIN, POLLOUT
+
+
+class Workers:
+    """Calls of a plain function, in processes of this one's making."""
+
+    def __init__(self, init):
+        self.init, self.limit = init, init["concurrency"]
+        self.idle, self.busy, self.waiting = [], {}, []
+        self.frames, self.files = Frames(), {}
+
+    def serve(self):
+        import select
+
+        self.poll = select.poll()
+        Shim.unwatch()
+        import gc
+
+        gc.collect()
+        gc.freeze()
+        self.conn = Shim.wire.conn
+        self.poll.register(self.conn.fileno(), 1)
+        try:
+            self.idle.append(self.start())
+        except OSError:
+            pass  # The first call will say so.
+        for data in self.frames.feed(Shim.wire.rest):
+            self.take(data)
+        while True:
+            for fd, event in self.poll.poll():
+                if fd == self.conn.fileno():
+                    self.readable()
+                elif fd in self.files:
+                    worker, log = self.files[fd]
+                    if log:
+                        self.printed(worker)
+                    elif not worker.ended:
+                        self.answered(worker, event)
+
+    def readable(self):
+        data = receive(self.conn)
+        if data == b"":
+            posix._exit(0)
+        if data:
+            for frame in self.frames.feed(data):
+                self.take(frame)
+
+    def take(self, data):
+        kind, ident = data[4], data[5:13]
+        worker = self.busy.get(ident)
+        if kind == INVOKE:
+            self.waiting.append(Call(ident, data))
+            self.next()
+        elif kind == CANCEL:
+            if worker is not None:
+                worker.call.cancelled = True
+                kill(worker.pid)
+                self.forward(worker)
+            else:
+                for call in [c for c in self.waiting if c.ident == ident]:
+                    self.waiting.remove(call)
+                    call.cancelled = True
+                    self.fail(call, "")
+        elif kind == CREDIT:
+            if worker is not None:
+                worker.call.grant(data)
+                self.forward(worker)
+        else:
+            self.shutdown(kind, data)
+
+    def next(self):
+        while self.waiting and (self.idle or len(self.busy) < self.limit):
+            call = self.waiting.pop(0)
+            try:
+                worker = self.idle.pop() if self.idle else self.start()
+            except OSError as e:
+                self.fail(call, "no worker process could be started: %s" % e)
+                continue
+            worker.call = call
+            self.busy[call.ident] = worker
+            worker.send(call.data)
+            call.data = None
+            self.watch(worker)
+
+    def watch(self, worker):
+        self.poll.register(worker.sock.fileno(), worker.wanted())
+
+    def ignore(self, fd):
+        """No more is heard of fd: a hang-up would be told of for ever."""
+        try:
+            self.poll.unregister(fd)
+        except KeyError:
+            pass
+
+    # ---- Their life
+
+    def start(self):
+        import _socket
+
+        ours, theirs = _socket.socketpair()
+        pair = _socket.socketpair()
+        out, into = pair[0].detach(), pair[1]
+        forked = not threads()
+        try:
+            pid = self.fork(ours, theirs, out, into) if forked else self.spawn(theirs, into)
+        except BaseException:
+            ours.close()
+            posix.close(out)
+            raise
+        finally:
+            theirs.close()
+            into.close()
+        posix.set_blocking(out, False)
+        worker = Worker(pid, ours, out, forked)
+        if not forked:
+            body = to_json({**self.init, "concurrency": 1, "entropy": entropy()})
+            worker.send((9 + len(body)).to_bytes(4, "big") + bytes((INIT,)) + NO_ID + body)
+        self.files[ours.fileno()], self.files[out] = (worker, False), (worker, True)
+        self.poll.register(ours.fileno(), worker.wanted())
+        self.poll.register(out, 1)
+        return worker
+
+    def fork(self, ours, theirs, out, into):
+        flush()
+        Shim.forking = True
+        pid = os.fork()
+        Shim.forking = False
+        if pid:
+            return pid
+        try:
+            for fd in self.files:
+                posix.close(fd)
+            posix.close(out)
+            ours.close()
+            Shim.wire.conn.close()
+            Shim.wire.log.close()
+            become_worker(theirs, into)
+        finally:
+            posix._exit(1)
+
+    def spawn(self, theirs, into):
+        """A worker of a program that cannot be forked, since it has threads: it
+        starts anew and imports the handler itself."""
+        for s in (theirs, into):
+            posix.set_inheritable(s.fileno(), True)
+        env = {**os.environ, "COVE_WORKER": "%d %d" % (theirs.fileno(), into.fileno())}
+        return posix.posix_spawn("/proc/self/exe", sys.orig_argv, env)
+
+    def gone(self, worker):
+        """A worker's stream has ended: so has its call, if it has one."""
+        worker.ended = True
+        self.printed(worker)
+        kill(worker.pid)
+        try:
+            status = posix.waitstatus_to_exitcode(posix.waitpid(worker.pid, 0)[1])
+        except OSError:
+            status = 0
+        for fd in (worker.sock.fileno(), worker.log):
+            self.ignore(fd)
+            del self.files[fd]
+        worker.sock.close()
+        posix.close(worker.log)
+        if worker in self.idle:
+            self.idle.remove(worker)
+        call = worker.call
+        if call is not None:
+            del self.busy[call.ident]
+            how = "was ended by signal %d" % -status if status < 0 else "exited with code %d" % status
+            self.fail(call, "the worker process " + how)
+        self.next()
+
+    def fail(self, call, message):
+        kind = "Runtime.Cancelled" if call.cancelled else "Runtime.ExitError"
+        message = "the call was given up" if call.cancelled else message
+        call.write(2, ("[ERROR] %s: %s\n" % (kind, message)).encode())
+        call.close()
+        body = to_json({"errorType": kind, "errorMessage": message, "stackTrace": []})
+        Shim.wire.frame(END if call.begun else ERROR, call.ident, body)
+
+    def shutdown(self, kind, data):
+        for worker in self.busy.values():
+            kill(worker.pid)
+        for worker in self.idle:
+            worker.send(data)
+        until = monotonic() + 2
+        for worker in self.idle:
+            # Its end is that of its stream; it says no more before.
+            while receive(worker.sock) is None and monotonic() < until:
+                self.printed(worker)
+                self.poll.poll(10)
+            self.printed(worker)
+        end(kind)
+
+    # ---- What they say
+
+    def answered(self, worker, event):
+        if event & 4:
+            worker.flush()
+            self.watch(worker)
+        if worker.pending:  # It has gone, and what it said comes first.
+            self.ignore(worker.sock.fileno())
+            return
+        data = receive(worker.sock)
+        if data == b"":
+            self.gone(worker)
+        elif data:
+            for frame in worker.frames.feed(data):
+                if not self.hear(worker, frame):
+                    kill(worker.pid)
+                    return
+            if worker.sock.fileno() >= 0:
+                self.forward(worker)
+
+    def hear(self, worker, frame):
+        """Takes one frame of a worker; false if it is not one that it may send."""
+        kind, ident, call = frame[4], frame[5:13], worker.call
+        if not worker.ready:
+            if kind == READY:
+                worker.ready = True
+            elif kind == INIT_ERROR:
+                kill(worker.pid)
+            return True
+        if call is None or ident != call.ident or not RESULT <= kind <= END:
+            return False
+        worker.pending.append(frame)
+        return True
+
+    def forward(self, worker):
+        """Passes on what may be: pieces of a stream as the host grants them."""
+        if worker.call is not None and worker.call.cancelled:
+            worker.pending.clear()  # What counts is the worker's end.
+        while worker.pending:
+            frame, call = worker.pending[0], worker.call
+            kind = frame[4]
+            if kind == CHUNK:
+                piece = frame[13 : 13 + PIECE]
+                if call.credit < len(piece):
+                    break
+                call.credit -= len(piece)
+                Shim.wire.frame(CHUNK, call.ident, b"", piece)
+                if len(frame) > 13 + PIECE:
+                    worker.pending[0] = frame[:13] + frame[13 + PIECE :]
+                    continue
+            elif kind == STREAM:
+                call.begun = True
+                Shim.wire.send(frame)
+            else:
+                self.printed(worker)
+                if not call.done:  # The worker has not said so itself.
+                    call.close()
+                del self.busy[call.ident]
+                worker.call = None
+                worker.pending.clear()
+                self.idle.append(worker)
+                Shim.wire.send(frame)
+                self.next()
+                break
+            worker.pending.pop(0)
+        self.watch(worker)
+
+    def printed(self, worker):
+        """Passes on what a worker printed, up to what is there now."""
+        while True:
+            try:
+                data = posix.read(worker.log, 65536)
+            except OSError:
+                return
+            if not data:
+                # Whatever it left behind has closed it too; gone() sees to the rest.
+                self.ignore(worker.log)
+                return
+            call = worker.call
+            if call is None or call.done:
+                write_all(data)
+                continue
+            data = call.partial.pop(1, b"") + data
+            at = data.find(call.marker)
+            if at < 0:
+                # Its beginning may be in what has come.
+                keep = data.rfind(b"\x1e")
+                if keep < 0 or len(data) - keep >= len(call.marker):
+                    keep = len(data)
+                call.write(1, data[:keep])
+                call.partial[1] = call.partial.get(1, b"") + data[keep:]
+                continue
+            call.write(1, data[:at])
+            call.close()
+            rest = data[at + len(call.marker) :].removeprefix(b"\n")
+            if rest:
+                write_all(rest)
+
+
+def threads():
+    """Whether this process has threads, whose locks a fork would leave locked."""
+    try:
+        return len(posix.listdir("/proc/self/task")) > 1
+    except OSError:
+        import _thread
+
+        return _thread._count() > 0
+
+
+def kill(pid):
+    try:
+        posix.kill(pid, KILL)
+    except OSError:
+        pass
+
+
+def entropy():
+    from binascii import b2a_base64
+
+    return b2a_base64(posix.urandom(32), newline=False).decode()
+
+
+def become_worker(conn, log):
+    """Turns a forked process into a shim for one call at a time."""
+    Shim.forking = False
+    posix.dup2(log.fileno(), 1)
+    posix.dup2(log.fileno(), 2)
+    Shim.wire = Wire(conn, log)
+    standard_streams()
+    reseed(posix.urandom(32))
+    watch(conn.fileno())
+    try:
+        Shim.run()
+    except OSError:
+        posix._exit(1)
