@@ -129,11 +129,11 @@ type process struct {
 	address string
 }
 
-// start starts c and stops it when the lab is released.
-func (l *lab) start(c *exec.Cmd) (*process, error) {
+// process starts c by start and stops it when the lab is released.
+func (l *lab) process(c *exec.Cmd, start func(*exec.Cmd) error) (*process, error) {
 	var stderr strings.Builder
 	c.Stderr = &stderr
-	if err := c.Start(); err != nil {
+	if err := start(c); err != nil {
 		return nil, err
 	}
 	p := &process{cmd: c}
@@ -148,11 +148,8 @@ func (l *lab) start(c *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
-// pids is the process, which has no children.
-func (p *process) pids() []int { return []int{p.cmd.Process.Pid} }
-
 // serve starts a bare HTTP server and waits until it accepts connections.
-func (l *lab) serve(r *bareRoot, g language, s server) (*process, error) {
+func (l *lab) serve(r *bareRoot, g language, s server, start func(*exec.Cmd) error) (*process, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -160,7 +157,7 @@ func (l *lab) serve(r *bareRoot, g language, s server) (*process, error) {
 	c := r.command(g, codeAt+"/"+s.file, strconv.Itoa(port))
 	// Libraries that uvicorn needs and the image has not.
 	c.Env = append(slices.Clone(c.Env), "LD_LIBRARY_PATH="+asgiAt+"/lib")
-	p, err := l.start(c)
+	p, err := l.process(c, start)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +182,7 @@ func (l *lab) idler(r *bareRoot, g language) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := l.start(c)
+	p, err := l.process(c, (*exec.Cmd).Start)
 	if err != nil {
 		return nil, err
 	}

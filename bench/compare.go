@@ -47,20 +47,29 @@ func (c comparison) row(w want) row {
 	r := row{Name: w.name, Least: w.least, Aim: w.aim, Note: w.note}
 	a, b := c[w.cove], c[w.baseline]
 	r.N = len(a.Samples)
+	if len(b.Samples) > 0 {
+		r.Baseline, r.BaselineSummary = short(bench.Quantile(b.Took(), w.q)), bench.Summarise(b.Took())
+	}
+	if len(a.Samples) > 0 {
+		r.Cove, r.CoveSummary = short(bench.Quantile(a.Took(), w.q)), bench.Summarise(a.Took())
+	}
 	for _, s := range []bench.Series{b, a} {
-		if s.Failed > 0 {
-			r.Note = join(r.Note, fmt.Sprintf("%d samples of %s failed, the first with: %s", s.Failed, s.Arm, s.Error))
-		}
-		if len(s.Samples) == 0 {
-			r.Missing = fmt.Sprintf("%s gave no sample: %.200s", s.Arm, s.Error)
-			return r
+		switch {
+		case len(s.Samples) == 0:
+			r.Missing = join(r.Missing, fmt.Sprintf("%s gave no sample: %.200s", s.Arm, s.Error))
+		case s.Failed > 0:
+			r.Note = join(r.Note, fmt.Sprintf("%d samples of %s failed, the first with: %.200s", s.Failed, s.Arm, s.Error))
 		}
 	}
-	if w.q > 0.95 && min(len(a.Samples), len(b.Samples)) < bench.MinP99 {
-		r.Missing = fmt.Sprintf("%d samples; it takes %d (make bench-full)", min(len(a.Samples), len(b.Samples)), bench.MinP99)
+	if n := min(len(a.Samples), len(b.Samples)); r.Missing == "" && w.q > 0.95 && n < bench.MinP99 {
+		r.Missing = fmt.Sprintf("%d samples, and a p99 takes %d (make bench-full)", n, bench.MinP99)
+	}
+	if r.Missing != "" {
+		if w.q > 0.95 {
+			r.Baseline, r.Cove = "", ""
+		}
 		return r
 	}
-	r.Baseline, r.Cove = short(bench.Quantile(b.Took(), w.q)), short(bench.Quantile(a.Took(), w.q))
 	r.Ratio = bench.Ratio(a.Took(), b.Took(), w.q, seed)
 	if n, ok := c[again(w.baseline)]; ok {
 		r.Noise = noise(b, n, w.q)

@@ -43,7 +43,10 @@ type daemon struct {
 // for every invocation into its log, from which class knows what each call
 // found; that costs every call a few microseconds, so a warm call is measured on
 // one that does not.
-func (l *lab) daemon(watches bool) (*daemon, error) {
+func (l *lab) daemon(watches bool) (*daemon, error) { return l.daemonBy((*exec.Cmd).Start, watches) }
+
+// daemonBy is daemon with another way to start the process.
+func (l *lab) daemonBy(start func(*exec.Cmd) error, watches bool) (*daemon, error) {
 	d := &daemon{lab: l, classes: map[string]cove.StartClass{}, watches: watches}
 	var err error
 	if d.data, err = l.mkdir("data"); err != nil {
@@ -71,7 +74,7 @@ func (l *lab) daemon(watches bool) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.cmd.Start(); err != nil {
+	if err := start(d.cmd); err != nil {
 		return nil, err
 	}
 	read := make(chan struct{})

@@ -22,10 +22,15 @@ type loaded struct {
 	cpu    func() (time.Duration, error)
 }
 
-// loadedServers are the bare servers of g and its function in each isolation. The
-// function may have as many instances as the machine has processors.
+// loadedServers are the bare servers of g and its function in each isolation, all
+// of them, sandboxes included, on one half of the processors; the client has the
+// other. The function may have as many instances as there are processors for it.
 func (s *setting) loadedServers(ctx context.Context, g language) ([]loaded, error) {
-	bare, err := s.bareServers(g)
+	half, err := s.confine()
+	if err != nil {
+		return nil, err
+	}
+	bare, err := s.bareServers(g, half.start)
 	if err != nil {
 		return nil, err
 	}
@@ -35,18 +40,15 @@ func (s *setting) loadedServers(ctx context.Context, g language) ([]loaded, erro
 	}
 	// A daemon for each isolation: its processor time is that of one function.
 	for _, isolation := range isolations() {
-		d, err := s.daemon(false)
+		d, err := s.daemonBy(half.start, false)
 		if err != nil {
 			return nil, err
 		}
 		t, err := d.deploy(ctx, g, isolation, func(cfg *cove.Config) {
-			cfg.Scaling.Max, cfg.Scaling.Queue = thisMachine().Processors, 10_000
+			cfg.Scaling.Max, cfg.Scaling.Queue = half.each, 10_000
 			cfg.QueueTimeout = cove.Duration(patience)
 		})
 		if err != nil {
-			return nil, err
-		}
-		if err := t.call(ctx); err != nil {
 			return nil, err
 		}
 		all = append(all, loaded{isolation, t, d.cpu})
@@ -54,6 +56,19 @@ func (s *setting) loadedServers(ctx context.Context, g language) ([]loaded, erro
 	for _, l := range all { // All instances there are to be, and everything warm.
 		if load := bench.ClosedLoop(ctx, l.target.call, callers, time.Second); load.Failed > 0 {
 			return nil, fmt.Errorf("%s: %s", l.name, load.Error)
+		}
+		if l.target.daemon == nil {
+			continue
+		}
+		// A container is the child of another daemon.
+		pids, err := l.target.daemon.processes()
+		if err != nil {
+			return nil, err
+		}
+		for _, pid := range pids {
+			if err := pin(pid, &half.servers); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return all, nil
@@ -73,9 +88,9 @@ func (d *daemon) cpu() (time.Duration, error) {
 	return own + group, err
 }
 
-// throughput compares what one second of processor time is good for, and how
-// many calls per second there are at most when client and server share the
-// machine.
+// throughput compares how many calls per second there are at most when everything
+// on the servers' side has the same processors, and what one second of processor
+// time is good for.
 func throughput(ctx context.Context, s *setting) ([]row, error) {
 	var rows []row
 	for _, g := range s.languages {
@@ -92,8 +107,8 @@ func throughput(ctx context.Context, s *setting) ([]row, error) {
 			for _, server := range g.servers {
 				name := fmt.Sprintf("%s, %s / %s", g.label(), isolationLabel(isolation), server.name)
 				rows = append(rows,
-					found.row("warm throughput, calls per second of processor time: "+name, server.name, isolation, perCPU, least, aim),
-					found.row("the same, calls per second at the peak, client and server on the same processors: "+name, server.name, isolation, perSecond, 0, 0),
+					found.row("warm throughput, the same processors for all on the server's side: "+name, server.name, isolation, perSecond, least, aim),
+					found.row("the same, calls per second of processor time used: "+name, server.name, isolation, perCPU, 0, 0),
 				)
 			}
 		}
@@ -113,6 +128,9 @@ type peaks map[string][]peak
 func (s *setting) peaks(ctx context.Context, g language) (peaks, error) {
 	servers, err := s.loadedServers(ctx, g)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.profiles(ctx, g, servers); err != nil {
 		return nil, err
 	}
 	found := peaks{}

@@ -55,6 +55,8 @@ type setting struct {
 	languages []language
 	// full asks for the long form.
 	full bool
+	// profileDir is where profiles of the daemon go, "" for none.
+	profileDir string
 }
 
 // pick is a number for the short form, or one for the long form.
@@ -84,6 +86,7 @@ func run(ctx context.Context, args []string) error {
 	full := flags.Bool("full", false, "take as many samples as every row needs: hours instead of minutes")
 	names := flags.String("rows", "", "measure these `experiments` only, separated by commas")
 	only := flags.String("languages", "", "measure these `languages` only: python,node")
+	profiles := flags.String("profile", "", "write a processor profile of the daemon under load into this `directory` (experiment throughput)")
 	out := flags.String("out", "bench/results", "`directory` for the results")
 	list := flags.Bool("list", false, "list the experiments")
 	if err := flags.Parse(args); err != nil {
@@ -102,7 +105,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	r := &results{Command: "go run ./bench " + strings.Join(args, " "), Time: time.Now().UTC(), Machine: thisMachine()}
 	r.Command = strings.TrimSpace(r.Command)
-	err = measure(ctx, r, chosen, *full, *only)
+	err = measure(ctx, r, chosen, &setting{full: *full, profileDir: *profiles}, *only)
 	if len(r.Rows) == 0 {
 		return err
 	}
@@ -130,13 +133,13 @@ func choose(all []experiment, names string) ([]experiment, error) {
 
 // measure runs the experiments one after the other. One that fails does not keep
 // the others from being measured.
-func measure(ctx context.Context, r *results, chosen []experiment, full bool, only string) (err error) {
+func measure(ctx context.Context, r *results, chosen []experiment, s *setting, only string) (err error) {
 	l, err := newLab(os.Stderr)
 	defer func() { err = errors.Join(err, l.close()) }()
 	if err != nil {
 		return err
 	}
-	s := &setting{lab: l, full: full}
+	s.lab = l
 	if s.languages, err = l.languages(); err != nil {
 		return err
 	}

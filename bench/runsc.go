@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/covefn/cove/internal/driver"
 	"github.com/covefn/cove/internal/driver/host"
@@ -58,8 +59,23 @@ func (l *lab) runscRun(ctx context.Context, g language) (_ *runscRun, err error)
 		return nil, err
 	}
 	l.later(r.group.Remove)
-	r.dir, err = l.mkdir("runsc")
-	return r, err
+	if r.dir, err = l.mkdir("runsc"); err != nil {
+		return nil, err
+	}
+	l.later(r.unmount)
+	return r, nil
+}
+
+func (r *runscRun) state() string { return filepath.Join(r.dir, "state") }
+
+// unmount takes away the empty network namespace that runsc leaves mounted in its
+// state directory.
+func (r *runscRun) unmount() error {
+	err := unix.Unmount(filepath.Join(r.state(), "null-netns"), unix.MNT_DETACH)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL) {
+		return nil
+	}
+	return err
 }
 
 // once starts a sandbox: the time from exec to the first frame. Ending it is no
@@ -80,9 +96,8 @@ func (r *runscRun) once(ctx context.Context) (took time.Duration, err error) {
 	if err := r.write(bundle, box.Dir()); err != nil {
 		return 0, err
 	}
-	state := filepath.Join(r.dir, "state")
 	flags := []string{
-		"--root", state, "--platform=systrap", "--network=none", "--host-uds=open", "--overlay2=none",
+		"--root", r.state(), "--platform=systrap", "--network=none", "--host-uds=open", "--overlay2=none",
 		"--file-access=exclusive", "--host-settings=ignore",
 	}
 	var out strings.Builder

@@ -23,9 +23,12 @@ type row struct {
 	// compared.
 	Experiment string `json:"experiment"`
 	Name       string `json:"name"`
-	// Baseline and Cove are the two figures, as text with their unit.
-	Baseline string `json:"baseline"`
-	Cove     string `json:"cove"`
+	// Baseline and Cove are the two figures, as text with their unit; the
+	// summaries are of all samples, where they are durations.
+	Baseline        string        `json:"baseline"`
+	Cove            string        `json:"cove"`
+	BaselineSummary bench.Summary `json:"baseline_summary,omitzero"`
+	CoveSummary     bench.Summary `json:"cove_summary,omitzero"`
 	// Ratio is Cove as a multiple of the baseline.
 	Ratio bench.Interval `json:"ratio"`
 	// Least and Aim are the ratios to reach; 0 where the table asks for nothing.
@@ -89,7 +92,7 @@ func ratioText(x float64) string {
 func (r *row) figures() []string {
 	least, aim := r.goal()
 	if r.Missing != "" {
-		return []string{r.Name, r.Baseline, "", r.Missing, least, aim, r.verdict(), "", ""}
+		return []string{r.Name, r.Baseline, r.Cove, "", least, aim, r.verdict(), "", ""}
 	}
 	ratio := ratioText(r.Ratio.Value)
 	if r.Ratio.Low != r.Ratio.High {
@@ -101,6 +104,9 @@ func (r *row) figures() []string {
 	}
 	return []string{r.Name, r.Baseline, r.Cove, ratio, least, aim, r.verdict(), noise, fmt.Sprint(r.N)}
 }
+
+// remark is what the row says beside its figures.
+func (r *row) remark() string { return join(r.Missing, r.Note) }
 
 // columns are the heads of figures.
 func columns() []string {
@@ -161,7 +167,16 @@ func (r *results) print(w io.Writer) error {
 	for i := range r.Rows {
 		fmt.Fprintln(t, strings.Join(r.Rows[i].figures(), "\t"))
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for i := range r.Rows {
+		if remark := r.Rows[i].remark(); remark != "" {
+			fmt.Fprintf(w, "\n%s: %s", r.Rows[i].Name, remark)
+		}
+	}
+	_, err := fmt.Fprintln(w)
+	return err
 }
 
 // markdown writes the results as a section of a document.
@@ -182,12 +197,12 @@ func (r *results) markdown(w io.Writer) error {
 	for i := range r.Rows {
 		line(r.Rows[i].figures())
 	}
+	fmt.Fprintln(w)
 	for i := range r.Rows {
-		if r.Rows[i].Note != "" {
-			_, err = fmt.Fprintf(w, "\n* %s: %s", r.Rows[i].Name, r.Rows[i].Note)
+		if remark := r.Rows[i].remark(); remark != "" {
+			_, err = fmt.Fprintf(w, "* %s: %s\n", r.Rows[i].Name, remark)
 		}
 	}
-	fmt.Fprintln(w)
 	return err
 }
 

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"strings"
+	"net"
+	"strconv"
 	"time"
 
 	"github.com/covefn/cove"
@@ -16,13 +19,15 @@ import (
 const payload = "The quick brown fox jumps over the lazy dog."
 
 // target is an HTTP server that answers the payload: a bare one, or a function
-// behind the gateway. The client is the same for both: Go's, with connections
-// that are kept. It is safe for concurrent use.
+// behind the gateway. The client is the same for both: it keeps connections,
+// sends a request that was written once, and reads the answer with as little work
+// as can be, so that on a machine that it shares with the servers it takes little
+// from them. It is safe for concurrent use.
 type target struct {
-	url    string
-	host   string
-	header http.Header
-	client *http.Client
+	address string
+	request []byte
+	// idle are the connections that wait for the next call.
+	idle chan *connection
 
 	// process is that of a bare server.
 	process *process
@@ -31,40 +36,112 @@ type target struct {
 	daemon   *daemon
 }
 
-func newTarget(address, path, token string) *target {
-	t := &target{
-		url:    "http://" + address + path,
-		header: http.Header{"Content-Type": {"text/plain"}},
-		client: &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 1024, MaxIdleConns: 1024}},
-	}
-	if token != "" {
-		t.header.Set("Authorization", "Bearer "+token)
-	}
-	return t
+// connection is one to a target.
+type connection struct {
+	net.Conn
+	r    *bufio.Reader
+	body []byte
 }
 
+func newTarget(address, path, token string) *target {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n", path, address, len(payload))
+	if token != "" {
+		fmt.Fprintf(&b, "Authorization: Bearer %s\r\n", token)
+	}
+	b.WriteString("\r\n" + payload)
+	return &target{address: address, request: b.Bytes(), idle: make(chan *connection, 4096)}
+}
+
+// close closes the connections that wait.
 func (t *target) close() error {
-	t.client.CloseIdleConnections()
-	return nil
+	for {
+		select {
+		case c := <-t.idle:
+			_ = c.Close()
+		default:
+			return nil
+		}
+	}
+}
+
+// connection is one that waits, or a new one.
+func (t *target) connection(ctx context.Context) (*connection, error) {
+	select {
+	case c := <-t.idle:
+		return c, nil
+	default:
+	}
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", t.address)
+	if err != nil {
+		return nil, err
+	}
+	return &connection{Conn: c, r: bufio.NewReader(c)}, nil
 }
 
 // post makes one call, checks the answer, and returns the request id.
 func (t *target) post(ctx context.Context) (id string, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, strings.NewReader(payload))
+	c, err := t.connection(ctx)
 	if err != nil {
 		return "", err
 	}
-	req.Header = t.header
-	res, err := t.client.Do(req)
+	id, err = c.post(t.request)
 	if err != nil {
+		_ = c.Close()
+		return "", fmt.Errorf("%s: %w", t.address, err)
+	}
+	select {
+	case t.idle <- c:
+	default:
+		_ = c.Close()
+	}
+	return id, nil
+}
+
+func (c *connection) post(request []byte) (id string, err error) {
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		return "", err
 	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(res.Body)
-	if err == nil && string(body) != payload {
-		err = fmt.Errorf("%s answered %d: %.300q", t.url, res.StatusCode, body)
+	if _, err := c.Write(request); err != nil {
+		return "", err
 	}
-	return res.Header.Get("X-Request-Id"), err
+	status, length := "", -1
+	for first := true; ; first = false {
+		line, err := c.r.ReadSlice('\n')
+		if err != nil {
+			return "", err
+		}
+		line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+		if len(line) == 0 {
+			break
+		}
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		switch {
+		case first:
+			status = string(line)
+		case bytes.EqualFold(name, []byte("Content-Length")):
+			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
+				return "", err
+			}
+		case bytes.EqualFold(name, []byte("X-Request-Id")):
+			id = string(bytes.TrimSpace(value))
+		}
+	}
+	if length < 0 || length > 1<<20 {
+		return "", errors.New("the answer has no length: " + status)
+	}
+	if cap(c.body) < length {
+		c.body = make([]byte, length)
+	}
+	body := c.body[:length]
+	if _, err := io.ReadFull(c.r, body); err != nil {
+		return "", err
+	}
+	if string(body) != payload {
+		return "", fmt.Errorf("answered %q: %.300q", status, body)
+	}
+	return id, nil
 }
 
 // call is post for a load.

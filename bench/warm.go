@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os/exec"
 
 	"github.com/covefn/cove/internal/bench"
 )
@@ -37,7 +38,7 @@ func warm(ctx context.Context, s *setting) ([]row, error) {
 }
 
 func warmArms(ctx context.Context, s *setting, g language) (comparison, error) {
-	bare, err := s.bareServers(g)
+	bare, err := s.bareServers(g, (*exec.Cmd).Start)
 	if err != nil {
 		return nil, err
 	}
@@ -73,15 +74,15 @@ func warmArms(ctx context.Context, s *setting, g language) (comparison, error) {
 	return interleave(ctx, arms, bench.Rounds{N: pick(s, 3000, 20_000), Budget: pick(s, patience/2, 10*patience), Warmup: 300})
 }
 
-// bareServers starts the servers of g and returns their callers.
-func (s *setting) bareServers(g language) ([]*target, error) {
+// bareServers starts the servers of g by start and returns their callers.
+func (s *setting) bareServers(g language, start func(*exec.Cmd) error) ([]*target, error) {
 	root, err := s.bareRoot(g)
 	if err != nil {
 		return nil, err
 	}
 	var targets []*target
 	for _, server := range g.servers {
-		p, err := s.serve(root, g, server)
+		p, err := s.serve(root, g, server, start)
 		if err != nil {
 			return nil, err
 		}

@@ -27,5 +27,5 @@ async def app(scope, receive, send):
 
 uvicorn.run(
     app, host="127.0.0.1", port=int(sys.argv[1]), loop="uvloop", http="httptools",
-    lifespan="off", access_log=False, log_level="warning",
+    lifespan="off", timeout_keep_alive=600, access_log=False, log_level="warning",
 )
