@@ -79,7 +79,9 @@ type Resizer interface {
 	// ignored, and a number that is zero leaves that limit as it is. A memory limit
 	// below what is in use, after all that can be given back was given back, is
 	// refused: the error is ErrRefused, and the sandbox goes on with the limits
-	// that it had. It takes about a hundred microseconds.
+	// that it had. It takes about a hundred microseconds. What programs inside are
+	// told does not change: the size of the memory (/proc/meminfo) and the number
+	// of processors are the host's, in gVisor too, whatever the limits are.
 	Resize(ctx context.Context, l Limits) error
 }
 

@@ -185,4 +185,40 @@ func (s *suite) testMany(t *testing.T) {
 		}
 	})
 	census.Same(t, before)
+	t.Run("of many at once every other is given up midway, some are of the background, and nothing of any is left", func(t *testing.T) {
+		before := census.Take(t)
+		var all sync.WaitGroup
+		for i := range many {
+			spec := s.spec(t)
+			spec.Limits.Background = i%4 > 1
+			all.Go(func() { s.createUnderLoad(t, spec, i) })
+		}
+		all.Wait()
+		census.Same(t, before)
+	})
+}
+
+// createUnderLoad makes a sandbox while others are made, or, of every other,
+// gives up after a time of its own.
+func (s *suite) createUnderLoad(t *testing.T, spec driver.Spec, i int) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	if i%2 == 1 {
+		cancel()
+		ctx, cancel = context.WithTimeout(t.Context(), time.Duration(i)*20*time.Millisecond)
+	}
+	defer cancel()
+	inner, err := s.driver.Create(ctx, spec)
+	if err != nil {
+		if i%2 == 0 || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("create a sandbox: %v", err)
+		}
+		return
+	}
+	// It may have been ready before its time was up.
+	g := driver.Guard(inner)
+	logs := drain(g.Logs())
+	if err := g.Destroy(t.Context(), "enough"); err != nil {
+		t.Error(err)
+	}
+	<-logs.done
 }

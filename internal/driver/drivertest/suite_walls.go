@@ -1,12 +1,9 @@
 package drivertest
 
 import (
-	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/internal/driver"
@@ -129,91 +126,10 @@ func (s *suite) testLimits(t *testing.T) {
 		spec.Limits.CPU = 0.2
 		r := create(t, s.driver, spec)
 		r.must("spin", nil, nil)
-		before, err := r.Usage(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		start := time.Now()
-		time.Sleep(time.Second)
-		after, err := r.Usage(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if share := float64(after.CPU-before.CPU) / float64(time.Since(start)); share > 0.4 {
+		if share := r.share(); share > 0.4 {
 			t.Errorf("it had %.2f processors", share)
 		}
 	})
-	if !s.has(driver.FeatureResize) {
-		return
-	}
-	t.Run("with new limits it may have more memory than it was made with", func(t *testing.T) {
-		spec := s.spec(t)
-		r := create(t, s.driver, spec)
-		l := spec.Limits
-		l.Memory, l.CPU = 512*cove.MiB, 2
-		if err := r.Resize(t.Context(), l); err != nil {
-			t.Fatal(err)
-		}
-		r.must("hold", 256<<20, nil)
-		l.Memory = 128 * cove.MiB
-		if err := r.Resize(t.Context(), l); !errors.Is(err, driver.ErrRefused) {
-			t.Errorf("a limit below what is in use: %v", err)
-		}
-		r.must("ping", nil, nil)
-		l.Memory = 1 * cove.GiB
-		if err := r.Resize(t.Context(), l); err != nil {
-			t.Errorf("after a refusal: %v", err)
-		}
-	})
+	s.testResize(t)
 	s.testBackground(t)
-}
-
-// testBackground: who is in the background makes way for everybody else.
-func (s *suite) testBackground(t *testing.T) {
-	spec, behind := s.spec(t), s.spec(t)
-	processors := runtime.NumCPU()
-	spec.Limits.CPU = 2 * float64(processors)
-	behind.Limits.CPU, behind.Limits.Background = spec.Limits.CPU, true
-	front, back := create(t, s.driver, spec), create(t, s.driver, behind)
-	// used is the processor time of both in the next second.
-	used := func() (f, b time.Duration) {
-		var u [4]driver.Usage
-		for i := range 2 {
-			if i > 0 {
-				time.Sleep(time.Second)
-			}
-			for j, r := range []*running{front, back} {
-				var err error
-				if u[2*i+j], err = r.Usage(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		return u[2].CPU - u[0].CPU, u[3].CPU - u[1].CPU
-	}
-	// The one in the background first: once the other spins it is not heard of.
-	back.must("spins", processors, nil)
-	front.must("spins", processors, nil)
-	t.Run("in the background it gets next to nothing beside one that is busy", func(t *testing.T) {
-		if f, b := used(); b > 100*time.Millisecond || b > f/10 {
-			t.Errorf("in a second it had %v, the other %v", b, f)
-		}
-	})
-	t.Run("after a change of limits it gets its share", func(t *testing.T) {
-		if err := back.Resize(t.Context(), spec.Limits); err != nil {
-			t.Fatal(err)
-		}
-		if f, b := used(); b < f/3 {
-			t.Errorf("in a second it had %v, the other %v", b, f)
-		}
-		back.must("ping", nil, nil)
-	})
-	t.Run("and can be put back into the background", func(t *testing.T) {
-		if err := back.Resize(t.Context(), behind.Limits); err != nil {
-			t.Fatal(err)
-		}
-		if f, b := used(); b > 100*time.Millisecond || b > f/10 {
-			t.Errorf("in a second it had %v, the other %v", b, f)
-		}
-	})
 }
