@@ -50,10 +50,21 @@ func TestClient(t *testing.T) {
 			_, err := c.PutCode(ctx, "hello", client.Archive{Reader: strings.NewReader("x")}, 0)
 			return err
 		},
-		"versions":   func() error { _, err := c.Versions(ctx, "hello"); return err },
-		"version":    func() error { _, err := c.Version(ctx, "hello", 1); return err },
-		"rollback":   func() error { _, err := c.Rollback(ctx, "hello", 1, 0); return err },
-		"ready":      func() error { _, err := c.Ready(ctx, "hello"); return err },
+		"versions": func() error { _, err := c.Versions(ctx, "hello"); return err },
+		"version":  func() error { _, err := c.Version(ctx, "hello", 1); return err },
+		"rollback": func() error { _, err := c.Rollback(ctx, "hello", 1, 0); return err },
+		"ready":    func() error { _, err := c.Ready(ctx, "hello"); return err },
+		"warm":     func() error { _, err := c.Warm(ctx, "hello", wire.Warm{Instances: 2}); return err },
+		"recycle":  func() error { _, err := c.Recycle(ctx, "hello"); return err },
+		"explain":  func() error { _, err := c.Explain(ctx, "hello"); return err },
+		"instances": func() error {
+			got, err := c.Instances(ctx, client.InstanceQuery{Function: "hello", State: wire.InstanceIdle, Measure: true})
+			if err == nil && (len(got) != 1 || got[0].Measured == nil) {
+				t.Errorf("got %+v", got)
+			}
+			return err
+		},
+		"stems":      func() error { _, err := c.Stems(ctx); return err },
 		"logs":       func() error { _, err := c.Logs(ctx, "hello", client.LogQuery{Tail: 1}); return err },
 		"system":     func() error { _, err := c.System(ctx); return err },
 		"runtimes":   func() error { _, err := c.Runtimes(ctx); return err },

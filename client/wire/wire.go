@@ -207,6 +207,8 @@ type System struct {
 	MemoryBudget   cove.ByteSize `json:"memory_budget" doc:"What all sandboxes together may reserve"`
 	MemoryReserved cove.ByteSize `json:"memory_reserved" doc:"What they reserve now"`
 	Instances      Instances     `json:"instances" doc:"All sandboxes by what they do"`
+	// Stems are the stem cells by runtime and isolation.
+	Stems []Stem `json:"stems" doc:"Sandboxes whose language is started and which wait for a function" nullable:"false"`
 	// Stuck counts sandboxes that do not die.
 	Stuck int `json:"stuck" doc:"Sandboxes that were killed and have not been seen dead"`
 }

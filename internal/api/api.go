@@ -37,14 +37,6 @@ type Tokens interface {
 	Delete(ctx context.Context, id string) error
 }
 
-// Warmer loads functions ahead of requests.
-type Warmer interface {
-	// Warm returns when an instance of v has loaded its handler, starting one if
-	// there is none, or with the error that a request would get: CodeInitError,
-	// CodeNoCode, CodeSandboxStartFailed and their like.
-	Warm(ctx context.Context, v *cove.Version) *cove.Error
-}
-
 // Logs reads what functions wrote.
 type Logs interface {
 	// Tail is the last n lines of a function's log, the oldest first; of one
@@ -74,7 +66,7 @@ type Options struct {
 	Functions deploy.Functions
 	Invoker   invoke.Doer
 	Tokens    Tokens
-	Warmer    Warmer
+	Instances Instances
 	Logs      Logs
 	System    System
 	// Log gets one line per request at debug, and every internal error. Nil
@@ -132,6 +124,7 @@ func New(o Options) *API {
 	a.registerCode()
 	a.registerVersions()
 	a.registerInvoke()
+	a.registerInstances()
 	a.registerLogs()
 	a.registerTokens()
 	a.registerSystem()

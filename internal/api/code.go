@@ -66,11 +66,17 @@ type progressReader struct {
 	io.Reader
 	w       http.ResponseWriter
 	timeout time.Duration
+	ended   bool
 }
 
-func (p progressReader) Read(b []byte) (int, error) {
-	setReadDeadline(p.w, p.timeout)
+func (p *progressReader) Read(b []byte) (int, error) {
+	// Behind its end net/http listens for the caller's leaving, for which a time
+	// that ran out would be taken.
+	if !p.ended {
+		setReadDeadline(p.w, p.timeout)
+	}
 	n, err := p.Reader.Read(b)
+	p.ended = p.ended || errors.Is(err, io.EOF)
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = bodyError(err)
 	}
@@ -80,7 +86,7 @@ func (p progressReader) Read(b []byte) (int, error) {
 func (a *API) upload(w http.ResponseWriter, r *http.Request) io.Reader {
 	// A form adds little to the archive in it.
 	limited := http.MaxBytesReader(w, r.Body, int64(a.MaxPackage)+maxJSON)
-	return progressReader{Reader: limited, w: w, timeout: a.BodyTimeout}
+	return &progressReader{Reader: limited, w: w, timeout: a.BodyTimeout}
 }
 
 // bodyCause prefers the reason why a body could not be read to what the use
@@ -128,7 +134,7 @@ func (a *API) readDeploy(w http.ResponseWriter, r *http.Request) (cove.Config, d
 	media, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch media {
 	case "multipart/form-data":
-		return readForm(multipart.NewReader(a.upload(w, r), params["boundary"]))
+		return readForm(a.upload(w, r), params["boundary"])
 	case "application/json", "":
 		data, err := a.readJSON(w, r, maxInline)
 		if err != nil {
@@ -159,8 +165,9 @@ func inline(files wire.Files) deploy.Code {
 	return code
 }
 
-func readForm(form *multipart.Reader) (cove.Config, deploy.Code, error) {
+func readForm(body io.Reader, boundary string) (cove.Config, deploy.Code, error) {
 	var cfg cove.Config
+	form := multipart.NewReader(body, boundary)
 	part, err := form.NextPart()
 	if err != nil {
 		return cfg, deploy.Code{}, formError(err)
@@ -189,7 +196,23 @@ func readForm(form *multipart.Reader) (cove.Config, deploy.Code, error) {
 		return cfg, deploy.Code{}, cove.Invalid("code", "the second part of the form must be code, the archive; this one is %q", part.FormName())
 	}
 	format, err := archiveFormat(part.Header.Get("Content-Type"), part.FileName())
-	return cfg, deploy.Code{Archive: part, Format: format}, err
+	return cfg, deploy.Code{Archive: lastPart{part, body}, Format: format}, err
+}
+
+// lastPart is the last part of a form, behind which the body is read to its end:
+// what was not read keeps net/http from noticing that the caller leaves.
+type lastPart struct {
+	io.Reader
+	body io.Reader
+}
+
+// Read is the part's.
+func (l lastPart) Read(p []byte) (int, error) {
+	n, err := l.Reader.Read(p)
+	if errors.Is(err, io.EOF) {
+		_, _ = io.Copy(io.Discard, l.body)
+	}
+	return n, err
 }
 
 func formError(err error) error {

@@ -49,7 +49,7 @@ func (a *API) readyFunction(ctx context.Context, in *NameInput) (*readyOutput, e
 		return nil, err
 	}
 	began := time.Now()
-	if err := a.Warmer.Warm(ctx, v); err != nil {
+	if _, err := a.Instances.Warm(ctx, v, 1); err != nil {
 		return nil, err
 	}
 	return &readyOutput{Body: wire.Ready{Version: v.Number, Took: time.Since(began)}}, nil

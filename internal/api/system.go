@@ -15,7 +15,7 @@ func (a *API) registerSystem() {
 		OperationID: "getSystem", Method: http.MethodGet, Path: Prefix + "/system", Tags: []string{"system"},
 		Summary: "Describe the daemon", Description: "Version, addresses, memory and the sandboxes there are.",
 	}, wire.System{Version: "0.1.0", Started: exampleTime(), Data: "/var/lib/cove", Gateway: "http://127.0.0.1:8080", Isolation: "gvisor", Functions: 1,
-		MemoryBudget: 6 * cove.GiB, MemoryReserved: 160 * cove.MiB, Instances: wire.Instances{Idle: 1}}, a.getSystem)
+		MemoryBudget: 6 * cove.GiB, MemoryReserved: 160 * cove.MiB, Instances: wire.Instances{Idle: 1}, Stems: []wire.Stem{exampleStem()}}, a.getSystem)
 	register(a, huma.Operation{
 		OperationID: "listRuntimes", Method: http.MethodGet, Path: Prefix + "/runtimes", Tags: []string{"system"},
 		Summary: "List runtimes", Description: "The language environments that functions can name, and whether their images are there.",
@@ -29,7 +29,9 @@ func (a *API) registerSystem() {
 type systemOutput struct{ Body wire.System }
 
 func (a *API) getSystem(context.Context, *struct{}) (*systemOutput, error) {
-	return &systemOutput{Body: a.System.Info()}, nil
+	info := a.System.Info()
+	info.Stems = a.stems()
+	return &systemOutput{Body: info}, nil
 }
 
 type runtimesOutput struct{ Body wire.RuntimeList }

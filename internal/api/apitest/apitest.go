@@ -52,7 +52,7 @@ func Start(t testing.TB, change ...func(*api.Options)) *Server {
 	if s.Invoker, _, err = service.Create(t.Context(), "caller", auth.RoleInvoke, []string{"hello"}, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	o := api.Options{Functions: s.Functions, Invoker: s, Tokens: service, Warmer: s, Logs: s, System: s}
+	o := api.Options{Functions: s.Functions, Invoker: s, Tokens: service, Instances: s, Logs: s, System: s}
 	for _, c := range change {
 		c(&o)
 	}
@@ -102,17 +102,6 @@ func (s *Server) Follow(ctx context.Context, function string) <-chan logs.Line {
 	c <- logs.Line{Time: time.Now(), Function: function, Version: 1, Instance: "i-1", Text: "a new line"}
 	close(c)
 	return c
-}
-
-// Warm fails for a function named "broken".
-func (s *Server) Warm(_ context.Context, v *cove.Version) *cove.Error {
-	if v.Function == "broken" {
-		return &cove.Error{
-			Code: cove.CodeInitError, Message: "the function could not be loaded",
-			Function: &cove.FunctionError{Type: "Runtime.ImportError", Message: "No module named 'x'", Stack: []string{`File "main.py", line 1`}},
-		}
-	}
-	return nil
 }
 
 // Do answers the payload, but for functions with names of their own: "raises",
