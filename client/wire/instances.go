@@ -35,11 +35,9 @@ type InstanceState string
 
 // The states of an instance.
 const (
-	InstanceStarting InstanceState = "starting"
-	InstanceIdle     InstanceState = "idle"
-	InstancePaused   InstanceState = "paused"
-	InstanceBusy     InstanceState = "busy"
-	InstanceDying    InstanceState = "dying"
+	InstanceIdle   InstanceState = "idle"
+	InstancePaused InstanceState = "paused"
+	InstanceBusy   InstanceState = "busy"
 )
 
 // Instance is one sandbox that runs a version.
@@ -49,7 +47,7 @@ type Instance struct {
 	Version   int           `json:"version" example:"3"`
 	Runtime   string        `json:"runtime" example:"python3.13"`
 	Isolation string        `json:"isolation" example:"gvisor"`
-	State     InstanceState `json:"state" enum:"starting,idle,paused,busy,dying" doc:"What it does"`
+	State     InstanceState `json:"state" enum:"idle,paused,busy" doc:"What it does"`
 	// Since is when it became idle, or was made where it is not idle.
 	Since    time.Time `json:"since" doc:"When it became idle; for others, when they were made"`
 	InFlight int       `json:"in_flight" doc:"Requests that it serves now"`

@@ -71,7 +71,7 @@ func (a *API) registerInstances() {
 	register(a, huma.Operation{
 		OperationID: "listInstances", Method: http.MethodGet, Path: Prefix + "/instances", Tags: []string{"system"},
 		Summary:     "List instances",
-		Description: "The sandboxes that run functions now, by function, version and id. `measure=true` looks at each process of each of them, which takes some milliseconds for each; after 10 seconds the rest is answered unmeasured.",
+		Description: "The sandboxes that run functions now, by function, version and id; those that are still being made or already being removed are only counted, at the function. `measure=true` looks at each process of each of them, which takes some milliseconds for each; after 10 seconds the rest is answered unmeasured.",
 	}, wire.InstanceList{Items: []wire.Instance{exampleInstance()}}, a.listInstances, cove.CodeInvalid)
 	register(a, huma.Operation{
 		OperationID: "listStems", Method: http.MethodGet, Path: Prefix + "/stems", Tags: []string{"system"},
@@ -154,7 +154,7 @@ func (a *API) explainFunction(_ context.Context, in *NameInput) (*explainOutput,
 
 type instancesInput struct {
 	Function string `query:"function" maxLength:"63" doc:"Only those of this function"`
-	State    string `query:"state" enum:"starting,idle,paused,busy,dying" doc:"Only those in this state"`
+	State    string `query:"state" enum:"idle,paused,busy" doc:"Only those in this state"`
 	Measure  bool   `query:"measure" doc:"Measure the processes of each of them"`
 }
 

@@ -321,7 +321,7 @@ func (a *App) openDoors(ctx context.Context, version string) error {
 		a.log.Info(note)
 	}
 	handler := api.New(api.Options{
-		Functions: a.deploy, Invoker: a.invoker, Tokens: a.auth, Instances: instances{a}, Logs: a.logs,
+		Functions: a.deploy, Invoker: a.invoker, Tokens: a.auth, Instances: instances{a.pool, a.log}, Logs: a.logs,
 		System: &system{app: a, version: version}, Log: a.log,
 		BodyTimeout: a.cfg.BodyTimeout, WriteTimeout: a.cfg.WriteTimeout,
 	})

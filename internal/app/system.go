@@ -71,6 +71,7 @@ func (s *system) Instances(function string) wire.Instances {
 func add(sum *wire.Instances, g pool.GroupStats) {
 	sum.Starting += g.Starting
 	sum.Idle += g.Idle
+	sum.Paused += g.Paused
 	sum.Busy += g.Busy
 	sum.Stopping += g.Dying
 	sum.Queued += g.Waiting
