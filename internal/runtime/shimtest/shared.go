@@ -113,8 +113,8 @@ func awaits(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// forms is a handler as a coroutine and as a plain function, each with what
-// both begin with; JavaScript has one form.
+// forms is a handler in Python as a coroutine and as a plain function, with what
+// both begin with, and in JavaScript.
 type forms struct{ common, coroutine, plain, javascript string }
 
 // sharedRules tries what holds for calls that run at once, for each form of a
@@ -124,7 +124,7 @@ func sharedRules(lang Language) []rule {
 	add := func(name string, f forms, run func(t *testing.T, h *shared)) {
 		variants := map[string]string{" (coroutine)": f.coroutine, " (plain function)": f.plain}
 		if lang == JavaScript {
-			variants = map[string]string{"": f.javascript}
+			variants, f.common = map[string]string{"": f.javascript}, ""
 		}
 		for variant, code := range variants {
 			if code == "" {

@@ -4,7 +4,7 @@
 
 const fs = require('node:fs');
 
-const INIT = 0x01, INVOKE = 0x02, SHUTDOWN = 0x03;
+const INIT = 0x01, INVOKE = 0x02, SHUTDOWN = 0x03, CANCEL = 0x04, CREDIT = 0x05;
 const HELLO = 0x81, READY = 0x82, INIT_ERROR = 0x83, RESULT = 0x84, ERROR = 0x85, STREAM = 0x86, CHUNK = 0x87, END = 0x88;
 const MAX_HEAD = (1 << 20) - 64;
 const MAX_CHUNK = 1 << 20;
@@ -13,6 +13,7 @@ const MAX_FRAMES = 60;
 const NO_ID = Buffer.alloc(8);
 const EMPTY = Buffer.alloc(0);
 
+let SHARED; // shared.cjs, once it is needed
 const state = {
   socket: null, // the protocol's stream
   conn: -1, // its descriptor
@@ -20,7 +21,8 @@ const state = {
   handler: null,
   function: null, // what every call's context says of the function
   maxAnswer: 6 << 20,
-  call: null, // the running call
+  call: null, // the running call, where there is one at a time
+  shared: null, // the calls in flight, where there are several; see shared.cjs
   waiting: [], // calls that came while another ran or the handler was being loaded
 };
 
@@ -99,7 +101,8 @@ function standardStreams() {
           stream = new Writable({
             decodeStrings: true,
             write(chunk, encoding, done) {
-              writeAll(fd, chunk);
+              if (state.shared !== null) state.shared.printed(fd, chunk);
+              else writeAll(fd, chunk);
               done();
             },
           });
@@ -217,7 +220,7 @@ function frames(e) {
   if (typeof stack !== 'string') return [];
   const own = [];
   for (const line of stack.split('\n')) {
-    if (/^\s+at /.test(line) && !line.includes('node:') && !line.includes(__filename) && !/\(<anonymous>\)$/.test(line)) {
+    if (/^\s+at /.test(line) && !line.includes('node:') && !line.includes(__dirname) && !/\(<anonymous>\)$/.test(line)) {
       own.push(line.trim().slice(0, 500));
     }
   }
@@ -241,8 +244,8 @@ function describe(e) {
   return { errorType: text(type).slice(0, 200), errorMessage: text(message), stackTrace };
 }
 
-/** Prints an error as Lambda does and returns it as the body of a frame. */
-function report(e, kind) {
+/** Prints an error of call, or of none, as Lambda does and returns it as the body of a frame. */
+function report(e, kind, call) {
   const d = describe(e);
   if (kind) {
     d.errorMessage = `${d.errorType}: ${d.errorMessage}`;
@@ -250,7 +253,8 @@ function report(e, kind) {
   }
   let shown = `[ERROR] ${d.errorType}: ${d.errorMessage}\n`;
   for (let i = d.stackTrace.length - 1; i >= 0; i--) shown += `    ${d.stackTrace[i]}\n`;
-  writeAll(1, Buffer.from(shown));
+  if (call?.partial) state.shared.write(call, 1, Buffer.from(shown));
+  else writeAll(1, Buffer.from(shown));
   return Buffer.from(JSON.stringify(d));
 }
 
@@ -469,8 +473,15 @@ class Outgoing {
     this.begin();
     this.total += bytes.length;
     if (!this.call.http && this.total > state.maxAnswer) throw tooLarge(this.total);
-    for (let at = 0; at < bytes.length; at += MAX_CHUNK) {
-      if (!send(CHUNK, this.call.id, EMPTY, bytes.subarray(at, at + MAX_CHUNK))) {
+    const most = state.shared !== null ? SHARED.PIECE : MAX_CHUNK;
+    for (let at = 0; at < bytes.length; at += most) {
+      const part = bytes.subarray(at, at + most);
+      if (state.shared !== null) {
+        await state.shared.room(this.call, part.length);
+        if (this.call.cancelled) throw new Failure('Runtime.Cancelled', 'the call was given up');
+        if (this.call.done) return;
+      }
+      if (!send(CHUNK, this.call.id, EMPTY, part)) {
         await new Promise((resolve) => state.socket.once('drain', resolve));
         if (this.call.done) return;
       }
@@ -498,6 +509,7 @@ async function stream(call, head, source) {
 /** Ends a call once: closes it off in the log. Says whether it still ran. */
 function finish(call) {
   if (call.done) return false;
+  if (state.shared !== null) state.shared.finish(call);
   call.done = true;
   state.call = null;
   if (state.waiting.length) setImmediate(next);
@@ -507,7 +519,7 @@ function finish(call) {
 
 function fail(call, e, kind) {
   if (call.done) return;
-  const body = report(e, kind);
+  const body = report(e, kind, call);
   const type = call.streaming ? END : ERROR;
   if (finish(call)) send(type, call.id, body);
 }
@@ -538,7 +550,15 @@ function invoke(frame) {
     id: Buffer.from(frame.subarray(5, 13)), http: head.kind === 'http', marker: Buffer.from(head.marker + '\n'),
     done: false, streaming: false,
   };
-  state.call = call;
+  if (state.shared !== null) state.shared.begin(call, () => run(call, head, frame.subarray(split)));
+  else {
+    state.call = call;
+    run(call, head, frame.subarray(split));
+  }
+}
+
+/** Calls the handler. */
+function run(call, head, payload) {
   const deadline = performance.now() + head.timeout_ms;
   const callback = (e, value) => {
     if (e !== undefined && e !== null) fail(call, e);
@@ -549,12 +569,20 @@ function invoke(frame) {
     awsRequestId: head.request_id,
     traceparent: head.trace,
     getRemainingTimeInMillis: () => Math.max(0, Math.floor(deadline - performance.now())),
+    /** Aborted when the call is given up and the instance goes on, because it serves others too. */
+    get signal() {
+      if (call.controller === undefined) {
+        call.controller = new AbortController();
+        if (call.cancelled) call.controller.abort();
+      }
+      return call.controller.signal;
+    },
     done: callback,
     fail: (e) => callback(e ?? new Error('the handler failed')),
     succeed: (value) => callback(null, value),
   };
   try {
-    const event = eventOf(call, head, frame.subarray(split));
+    const event = eventOf(call, head, payload);
     const handler = state.handler;
     if (handler[STREAMING]) {
       streaming(call, handler, event, context);
@@ -631,7 +659,8 @@ function streaming(call, handler, event, context) {
 function uncaught(event, kind) {
   process.on(event, (e) => {
     if (process.listenerCount(event) > 1) return; // The function has its own way with it.
-    if (state.call !== null) fail(state.call, e, kind);
+    const call = state.shared !== null ? state.shared.current() : state.call;
+    if (call !== null) fail(call, e, kind);
     else report(e, kind);
     process.exit(1);
   });
@@ -643,8 +672,13 @@ function take(frame) {
       if (state.call === null && state.handler !== null) invoke(frame);
       else state.waiting.push(Buffer.from(frame));
       break;
-    case INIT:
-      load(JSON.parse(frame.utf8Slice(13))).then(
+    case INIT: {
+      const init = JSON.parse(frame.utf8Slice(13));
+      if (init.concurrency > 1) {
+        SHARED = require('./shared.cjs');
+        state.shared = new SHARED.Shared(writeAll);
+      }
+      load(init).then(
         (handler) => {
           state.handler = handler;
           send(READY, NO_ID, EMPTY);
@@ -652,6 +686,17 @@ function take(frame) {
         },
         (e) => send(INIT_ERROR, NO_ID, report(e)));
       break;
+    }
+    case CANCEL: {
+      const call = state.shared?.get(frame.subarray(5, 13));
+      if (call !== undefined) state.shared.cancel(call);
+      break;
+    }
+    case CREDIT: {
+      const call = state.shared?.get(frame.subarray(5, 13));
+      if (call !== undefined) state.shared.grant(call, frame.readUInt32BE(13));
+      break;
+    }
     case SHUTDOWN:
       process.exit(0);
       break;
