@@ -34,6 +34,28 @@ func version(change func(*cove.Config)) *cove.Version {
 // setup is a pool over d for versions that are all active unless said otherwise.
 func setup(t *testing.T, d *pooltest.Driver, memory cove.ByteSize) (*Pool, *logs.Book) {
 	t.Helper()
+	return setupStems(t, d, memory, 0)
+}
+
+// setupRunning is setup with stem cells, and with the loop that keeps them up.
+func setupRunning(t *testing.T, d *pooltest.Driver, memory cove.ByteSize, stems int) *Pool {
+	t.Helper()
+	p, _ := setupStems(t, d, memory, stems)
+	p.o.Active = func(function string) *cove.Version {
+		if function == "other" {
+			return other(nil)
+		}
+		return version(nil)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); p.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return p
+}
+
+func setupStems(t *testing.T, d *pooltest.Driver, memory cove.ByteSize, stems int) (*Pool, *logs.Book) {
+	t.Helper()
 	book := logs.NewBook()
 	p := New(Options{
 		Owner: "test", Drivers: map[string]driver.Driver{"fake": d},
@@ -43,7 +65,7 @@ func setup(t *testing.T, d *pooltest.Driver, memory cove.ByteSize) (*Pool, *logs
 		Image:    func(context.Context, string) (driver.Image, error) { return driver.Image{}, nil },
 		Code:     func(string) (string, func(), error) { return "", func() {}, nil },
 		Active:   func(string) *cove.Version { return version(nil) },
-		Logs:     book, Memory: memory, StartTimeout: 30 * time.Second,
+		Logs:     book, Memory: memory, StemMemory: memory, Stems: stems, StartTimeout: 30 * time.Second,
 	})
 	t.Cleanup(func() {
 		d.Stuck.Store(false)

@@ -38,8 +38,8 @@ type Driver struct {
 	// StartError and InitError make them fail.
 	StartError error
 	InitError  *cove.FunctionError
-	// MountError, PauseError and ResumeError make a running sandbox's changes fail.
-	MountError, PauseError, ResumeError error
+	// ResizeError, PauseError and ResumeError make a running sandbox's changes fail.
+	ResizeError, PauseError, ResumeError error
 	// Mute shims never say hello.
 	Mute bool
 	// StopDelay is how long Stop takes.
@@ -255,14 +255,14 @@ func (s *sandbox) Logs() io.Reader { return s.logReader }
 func (s *sandbox) Usage(context.Context) (driver.Usage, error) {
 	return driver.Usage{CPU: time.Millisecond}, nil
 }
-func (s *sandbox) Mount(context.Context, string) error { return s.driver.MountError }
+func (s *sandbox) Mount(context.Context, string) error { return nil }
 
 func (s *sandbox) Resize(_ context.Context, l driver.Limits) error {
 	if l.Background {
 		return errors.New("an instance must not be in the background")
 	}
 	s.driver.Resized.Add(1)
-	return nil
+	return s.driver.ResizeError
 }
 
 func (s *sandbox) Pause(context.Context) error {

@@ -1,0 +1,196 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/pool/pooltest"
+	rt "github.com/covefn/cove/internal/runtime"
+)
+
+func TestConcurrency(t *testing.T) {
+	t.Parallel()
+	three := func(c *cove.Config) { c.Scaling.Concurrency = 3 }
+
+	run(t, "an instance serves several requests at once before another is started", func(t *testing.T) {
+		d := &pooltest.Driver{StartDelay: 100 * time.Millisecond}
+		p, _ := setup(t, d, cove.GiB)
+		v := version(three)
+		began := time.Now()
+		var wg sync.WaitGroup
+		for range 6 {
+			wg.Go(func() {
+				if _, _, err := call(p, v, "sleep 500ms"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n, took := d.Created.Load(), time.Since(began); n != 2 || took != 600*time.Millisecond {
+			t.Errorf("%d instances, %s", n, took)
+		}
+		if s := p.Stats().Groups[0]; s.Idle != 2 {
+			t.Errorf("got %+v", s)
+		}
+	})
+
+	run(t, "a call past its deadline takes nothing from the others of its instance, and the last of them ends it", func(t *testing.T) {
+		d := &pooltest.Driver{}
+		p, _ := setup(t, d, cove.GiB)
+		v := version(three)
+		if _, err := p.Warm(t.Context(), v, 1); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, _, err := call(p, v, "sleep 800ms"); err != nil {
+				t.Errorf("the other: %v", err)
+			}
+		})
+		synctest.Wait()
+		lease, err := p.Acquire(t.Context(), v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		_, failed := lease.Invoke(time.Now().Add(300*time.Millisecond), &rt.Invoke{
+			Kind: cove.KindDirect, RequestID: "r", Marker: lease.Begin("r").Marker(), Payload: []byte("sleep 1h"),
+		})
+		if !errors.Is(failed, os.ErrDeadlineExceeded) || time.Since(began) != 300*time.Millisecond {
+			t.Errorf("after %s: %v", time.Since(began), failed)
+		}
+		lease.Abandon("timeout")
+		if class, _, err := call(p, v, "x"); err != nil || class != cove.StartCold {
+			t.Errorf("the next is given it again: %s, %v", class, err)
+		}
+		wg.Wait()
+		synctest.Wait()
+		if d.Destroyed.Load() != 1 {
+			t.Error("it lives on")
+		}
+	})
+}
+
+func TestFairShares(t *testing.T) {
+	t.Parallel()
+
+	run(t, "a function that floods gives memory back for one that has less", func(t *testing.T) {
+		p := setupRunning(t, &pooltest.Driver{}, 400*cove.MiB, 0)
+		flood := version(func(c *cove.Config) { c.Scaling.Queue = 1000 })
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					_, _, _ = call(p, flood, "sleep 100ms")
+				}
+			})
+		}
+		time.Sleep(5 * time.Second)
+		began := time.Now()
+		if _, _, err := call(p, other(nil), "x"); err != nil || time.Since(began) > 200*time.Millisecond {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		cancel()
+		wg.Wait()
+	})
+
+	run(t, "two that want all of it get half each", func(t *testing.T) {
+		p := setupRunning(t, &pooltest.Driver{}, 400*cove.MiB, 0)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for _, v := range []*cove.Version{version(nil), other(nil)} {
+			v.Config.Scaling.Queue = 1000
+			for range 10 {
+				wg.Go(func() {
+					for ctx.Err() == nil {
+						_, _, _ = call(p, v, "sleep 100ms")
+					}
+				})
+			}
+			time.Sleep(time.Second)
+		}
+		time.Sleep(10 * time.Second)
+		for _, s := range p.Stats().Groups {
+			if s.Busy != 2 {
+				t.Errorf("got %+v", s)
+			}
+		}
+		cancel()
+		wg.Wait()
+	})
+
+	run(t, "memory that is reserved for a function is given to no other", func(t *testing.T) {
+		p := setupRunning(t, &pooltest.Driver{}, 400*cove.MiB, 0)
+		kept := other(func(c *cove.Config) { c.Scaling.Reserved = 2 })
+		p.Switch(nil, kept)
+		v := version(func(c *cove.Config) { c.QueueTimeout = cove.Duration(time.Second) })
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() { _, _, _ = call(p, v, "sleep 800ms") })
+		}
+		time.Sleep(500 * time.Millisecond)
+		if s := p.Stats(); s.Groups[0].Busy != 2 {
+			t.Errorf("got %+v", s.Groups)
+		}
+		began := time.Now()
+		if _, _, err := call(p, kept, "x"); err != nil || time.Since(began) != 0 {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		wg.Wait()
+	})
+}
+
+func TestTurns(t *testing.T) {
+	t.Parallel()
+
+	run(t, "the function that has fewest comes first", func(t *testing.T) {
+		turns := newTurns(2)
+		granted := make(chan string, 10)
+		take := func(function string) {
+			if err := turns.take(context.Background(), function); err != nil {
+				t.Error(err)
+			}
+			granted <- function
+		}
+		for _, f := range []string{"a", "a", "a", "a", "b"} {
+			go take(f)
+			synctest.Wait()
+		}
+		<-granted
+		<-granted
+		turns.leave("a")
+		if next := <-granted; next != "b" {
+			t.Errorf("%s is next", next)
+		}
+		for _, f := range []string{"a", "b", "a", "a"} {
+			turns.leave(f)
+			synctest.Wait()
+		}
+		if !turns.quiet() || turns.free != 2 {
+			t.Errorf("%d are free", turns.free)
+		}
+	})
+
+	run(t, "who leaves takes none", func(t *testing.T) {
+		turns := newTurns(1)
+		if err := turns.take(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := turns.take(ctx, "b"); err == nil {
+			t.Error("there was none")
+		}
+		turns.leave("a")
+		if !turns.quiet() {
+			t.Error("not all were given back")
+		}
+	})
+}
