@@ -36,6 +36,7 @@ func burst(ctx context.Context, s *setting) ([]row, error) {
 	found := map[string]map[cove.StartClass]int{}
 	for _, isolation := range isolations() {
 		t, err := d.deploy(ctx, g, isolation, func(cfg *cove.Config) {
+			cfg.Scaling = reactive()
 			cfg.Scaling.Max, cfg.Scaling.Queue = crowd, crowd
 			cfg.QueueTimeout = cove.Duration(patience)
 		})

@@ -192,27 +192,6 @@ func (d *daemon) deploy(ctx context.Context, g language, isolation string, chang
 	return t, nil
 }
 
-// post asks the control API for what its Go client has no method for.
-func (d *daemon) post(ctx context.Context, path string) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.api+"/api/v1"+path, nil)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+d.token)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = res.Body.Close() }()
-	if res.StatusCode >= 300 {
-		text, _ := io.ReadAll(io.LimitReader(res.Body, 300))
-		return fmt.Errorf("POST %s: %s: %s", path, res.Status, text)
-	}
-	return nil
-}
-
 // groups are the directories of the control groups in which all sandboxes of the
 // daemon are.
 func (d *daemon) groups() (string, error) {

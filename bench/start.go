@@ -67,6 +67,7 @@ func startArms(ctx context.Context, s *setting, g language) (comparison, error) 
 	for _, isolation := range isolations() {
 		for _, class := range []cove.StartClass{cove.StartStem, cove.StartCold} {
 			t, err := d.deploy(ctx, g, isolation, func(cfg *cove.Config) {
+				cfg.Scaling = reactive()
 				if class == cove.StartCold {
 					// A variable that the interpreter reads at its start cannot be
 					// given to one that runs.
@@ -89,32 +90,53 @@ func startArms(ctx context.Context, s *setting, g language) (comparison, error) 
 	return c, err
 }
 
+// reactive is a scaling under which an instance is started by a call and by
+// nothing else, and not paused while it is measured.
+func reactive() cove.Scaling {
+	return cove.Scaling{Policy: cove.PolicyFixed, Idle: cove.Duration(time.Hour), Pause: cove.Duration(2 * time.Hour)}
+}
+
 // empty ends the function's instances, and waits until nothing of them is left
-// and nothing else is being started or ended, so that the call finds the machine
-// at rest.
+// and nothing else is being started or ended, stem cells included, so that the
+// call finds the machine at rest.
 func (t *target) empty(ctx context.Context) error {
-	if err := t.daemon.post(ctx, "/functions/"+t.function+"/recycle"); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	c := t.daemon.client
+	if _, err := c.Recycle(ctx, t.function); err != nil {
+		return err
+	}
 	return until(patience, func() error {
-		f, err := t.daemon.client.Function(ctx, t.function)
+		f, err := c.Function(ctx, t.function)
 		if err != nil {
 			return err
 		}
 		if n := f.Instances.Total(); n > 0 {
 			return fmt.Errorf("%d instances of %s are still there", n, t.function)
 		}
-		sys, err := t.daemon.client.System(ctx)
-		if err != nil {
-			return err
-		}
-		if n := sys.Instances.Starting + sys.Instances.Stopping; n > 0 {
-			return fmt.Errorf("%d instances are being started or ended", n)
-		}
-		return nil
+		return t.daemon.atRest(ctx)
 	})
+}
+
+// atRest is an error while anything is being started or ended.
+func (d *daemon) atRest(ctx context.Context) error {
+	sys, err := d.client.System(ctx)
+	if err != nil {
+		return err
+	}
+	if n := sys.Instances.Starting + sys.Instances.Stopping; n > 0 {
+		return fmt.Errorf("%d instances are being started or ended", n)
+	}
+	stems, err := d.client.Stems(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range stems {
+		if s.Starting > 0 || s.Ready < s.Target {
+			return fmt.Errorf("of %s, %s there are %d stem cells of %d", s.Runtime, s.Isolation, s.Ready, s.Target)
+		}
+	}
+	return nil
 }
 
 func startRows(c comparison, g language) []row {
