@@ -2,7 +2,6 @@ package pool
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -230,6 +229,5 @@ func (g *group) explain(now time.Time) Explanation {
 	} else if err := g.setback.last(now); err != nil {
 		e.Failure = err
 	}
-	e.Failure = errors.Join(e.Failure)
 	return e
 }
