@@ -20,7 +20,7 @@ var mayImport = map[string][]string{
 	"cmd/cove":         {"internal/app", "internal/cli", "internal/config", "internal/driver"},
 	"images":           {},
 	"internal/app":     {"..."},
-	"internal/cli":     {"client", "client/wire", "internal/cli/...", "internal/config", "internal/driver", "internal/image", "internal/strictjson"},
+	"internal/cli":     {"client", "client/wire", "internal/bench/...", "internal/bench", "internal/cli/...", "internal/config", "internal/driver", "internal/image", "internal/strictjson"},
 	"internal/config":  {},
 	"internal/api":     {"client/wire", "internal/invoke", "internal/deploy", "internal/driver", "internal/runtime", "internal/store", "internal/logs", "internal/strictjson", "internal/auth"},
 	"internal/gateway": {"internal/invoke", "internal/route", "internal/runtime"},
@@ -37,7 +37,9 @@ var mayImport = map[string][]string{
 	"internal/runtime": {"internal/driver", "internal/runtime/shim"},
 	"internal/store":   {},
 
-	"internal/bench": {},
+	"internal/bench":           {},
+	"internal/bench/workloads": {},
+	"internal/bench/compare":   {"client", "client/wire", "internal/bench", "internal/bench/workloads", "internal/driver", "internal/image", "internal/runtime"},
 
 	"internal/cli/local":       {},
 	"internal/strictjson":      {},

@@ -180,7 +180,7 @@ choose, and keeps sandboxes warm for the requests that follow.`,
 	root.AddGroup(&cobra.Group{ID: "function", Title: "Functions:"}, &cobra.Group{ID: "server", Title: "The daemon:"})
 	for _, c := range []*cobra.Command{
 		a.initCommand(), a.deployCommand(), a.lsCommand(), a.getCommand(), a.invokeCommand(), a.logsCommand(),
-		a.versionsCommand(), a.rollbackCommand(), a.rmCommand(),
+		a.versionsCommand(), a.rollbackCommand(), a.rmCommand(), a.benchCommand(),
 	} {
 		c.GroupID = "function"
 		root.AddCommand(c)

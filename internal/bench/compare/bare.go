@@ -1,0 +1,217 @@
+package compare
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/driver"
+	cvruntime "github.com/covefn/cove/internal/runtime"
+)
+
+// bare is a function in a process without any isolation: the runtime image's own
+// interpreter and the shim, with the image as its root. It speaks the runtime
+// protocol as an instance does, so what differs is the sandbox and nothing else.
+type bare struct {
+	cmd  *exec.Cmd
+	conn *cvruntime.Conn
+	logs net.Conn
+	dir  string
+	// init is how long the handler's import took.
+	init time.Duration
+	read chan struct{}
+}
+
+// bareSpec says what to start.
+type bareSpec struct {
+	// Root is the image's file system, Shims the directory that WriteShims filled,
+	// Code that of the function.
+	Runtime           cvruntime.Runtime
+	Root, Shims, Code string
+	Handler           string
+	Env               cove.Env
+	// Tmp is a directory for what the process needs on the host.
+	Tmp string
+}
+
+const (
+	bareStart = 30 * time.Second
+	bareCall  = 60 * time.Second
+)
+
+// startBare starts one and loads the function. It must be closed.
+func startBare(ctx context.Context, s bareSpec) (_ *bare, err error) {
+	ctx, cancel := context.WithTimeout(ctx, bareStart)
+	defer cancel()
+	b := &bare{read: make(chan struct{})}
+	if b.dir, err = os.MkdirTemp(s.Tmp, "bare-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(b.dir)
+		}
+	}()
+	if err := errors.Join(os.MkdirAll(filepath.Join(b.dir, "box", "code"), 0o755), os.Mkdir(filepath.Join(b.dir, "root"), 0o755), os.Chmod(b.dir, 0o755)); err != nil {
+		return nil, err
+	}
+	connSocket, err := listenUnix(filepath.Join(b.dir, "box", filepath.Base(driver.ConnSocket)))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = connSocket.Close() }()
+	logSocket, err := listenUnix(filepath.Join(b.dir, "box", filepath.Base(driver.LogSocket)))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = logSocket.Close() }()
+	if err := b.start(s); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = b.cmd.Process.Kill()
+			_ = b.cmd.Wait()
+		}
+	}()
+	if b.logs, err = acceptUnix(logSocket); err != nil {
+		return nil, err
+	}
+	conn, err := acceptUnix(connSocket)
+	if err != nil {
+		_ = b.logs.Close()
+		return nil, err
+	}
+	// The host reads an instance's output too.
+	go func() {
+		defer close(b.read)
+		_, _ = io.Copy(io.Discard, b.logs)
+	}()
+	b.conn = cvruntime.NewConn(conn, cvruntime.Options{})
+	if err := b.load(ctx, s); err != nil {
+		_, _ = b.conn.Close(), b.logs.Close()
+		<-b.read
+		return nil, err
+	}
+	return b, nil
+}
+
+// load says HELLO and INIT.
+func (b *bare) load(ctx context.Context, s bareSpec) error {
+	if _, err := b.conn.Hello(ctx); err != nil {
+		return fmt.Errorf("the bare process of %s: %w", s.Runtime.Name, err)
+	}
+	env := map[string]string{}
+	for name, v := range s.Env {
+		env[name] = v.Value
+	}
+	entropy := make([]byte, 32)
+	_, _ = rand.Read(entropy) // It never fails.
+	began := time.Now()
+	err := b.conn.Init(ctx, cvruntime.Init{
+		Function: "bench", Version: 1, Handler: s.Handler, CodeDir: driver.CodeDir, Env: env, MemoryMiB: 128,
+		TimeoutMS: bareCall.Milliseconds(), MaxAnswer: cvruntime.MaxPayload,
+		Entropy: entropy, Now: time.Now().UnixNano(),
+	})
+	b.init = time.Since(began)
+	return err
+}
+
+// start starts the process from a thread with mounts of its own, which ends with
+// what it did: nothing of it is ever seen on the host, also if this program is
+// killed.
+func (b *bare) start(s bareSpec) error {
+	started := make(chan error, 1)
+	go func() {
+		// Never unlocked: the thread ends with this goroutine, and its mounts with
+		// the process.
+		runtime.LockOSThread()
+		started <- b.startHere(s)
+	}()
+	return <-started
+}
+
+func (b *bare) startHere(s bareSpec) error {
+	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("a mount namespace for a bare process: %w", err)
+	}
+	root, box := filepath.Join(b.dir, "root"), filepath.Join(b.dir, "box")
+	for _, m := range []struct {
+		source, at, kind string
+		flags            uintptr
+	}{
+		{"", "/", "", unix.MS_REC | unix.MS_PRIVATE},
+		{s.Code, filepath.Join(box, "code"), "", unix.MS_BIND},
+		{s.Root, root, "", unix.MS_BIND},
+		{box, filepath.Join(root, driver.BoxDir), "", unix.MS_BIND | unix.MS_REC},
+		{cvruntime.ShimDir(s.Shims, s.Runtime), filepath.Join(root, driver.ShimDir), "", unix.MS_BIND},
+		{"/dev", filepath.Join(root, "dev"), "", unix.MS_BIND},
+		{"proc", filepath.Join(root, "proc"), "proc", 0},
+		{"tmpfs", filepath.Join(root, "tmp"), "tmpfs", 0},
+	} {
+		if err := unix.Mount(m.source, m.at, m.kind, m.flags, ""); err != nil {
+			return fmt.Errorf("mount %s at %s: %w", m.source, m.at, err)
+		}
+	}
+	b.cmd = &exec.Cmd{
+		Path: s.Runtime.Command[0], Args: s.Runtime.Command, Env: s.Runtime.Env, Dir: "/",
+		SysProcAttr: &syscall.SysProcAttr{
+			Chroot: root, Credential: &syscall.Credential{Uid: driver.UID, Gid: driver.GID}, Setpgid: true,
+		},
+	}
+	return b.cmd.Start()
+}
+
+// call calls the handler with an event: the time from the call written to its
+// answer, as the host measures an instance's, and the answer.
+func (b *bare) call(event []byte) (time.Duration, json.RawMessage, error) {
+	deadline := time.Now().Add(bareCall)
+	a, err := b.conn.Invoke(deadline, &cvruntime.Invoke{
+		Kind: cove.KindDirect, RequestID: "bench", TimeoutMS: bareCall.Milliseconds(), Marker: "bench", Payload: event,
+	})
+	if err != nil {
+		return 0, nil, err
+	}
+	return a.Took, json.RawMessage(a.Payload), nil
+}
+
+// Close ends the process and removes what it had on the host.
+func (b *bare) Close() error {
+	_ = b.cmd.Process.Kill()
+	_ = b.cmd.Wait() // That it was killed is no news.
+	_, _ = b.conn.Close(), b.logs.Close()
+	<-b.read
+	return os.RemoveAll(b.dir)
+}
+
+func listenUnix(path string) (*net.UnixListener, error) {
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o666); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, l.SetDeadline(time.Now().Add(bareStart))
+}
+
+func acceptUnix(l *net.UnixListener) (net.Conn, error) {
+	c, err := l.Accept()
+	if err != nil {
+		return nil, fmt.Errorf("the bare process did not connect: %w", err)
+	}
+	return c, nil
+}

@@ -1,0 +1,193 @@
+package compare
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/client"
+	"github.com/covefn/cove/client/wire"
+	"github.com/covefn/cove/internal/bench"
+)
+
+// burstPlace collects what one subject's bursts in one isolation gave.
+type burstPlace struct {
+	subject     *subject
+	isolation   string
+	first, last []time.Duration
+	failed      int
+	err         string
+}
+
+// measureBursts measures how long it takes until the first and the last of many
+// first calls at once is answered, and then what the instances that the burst has
+// left hold in memory.
+func (r *run) measureBursts(ctx context.Context, budget time.Duration, tell func(float64)) (bench.Noise, error) {
+	var places []*burstPlace
+	var arms []bench.Arm
+	for _, s := range r.wholes() {
+		for _, isolation := range r.isolations {
+			p := &burstPlace{subject: s, isolation: isolation}
+			places = append(places, p)
+			arms = append(arms, bench.Arm{Name: s.label() + " " + isolation, Sample: func(ctx context.Context) (bench.Sample, error) {
+				return r.burst(ctx, p)
+			}})
+		}
+	}
+	// What follows the last round is worth a part of the time.
+	series, err := bench.Interleave(ctx, arms, bench.Rounds{Budget: budget * 3 / 4, N: 50, Seed: r.o.Seed, Progress: func(part float64) { tell(part * 0.75) }})
+	if ctx.Err() != nil {
+		return bench.Noise{}, err
+	}
+	for i, p := range places {
+		row := bench.BurstRow{
+			Subject: p.subject.name, Runtime: p.subject.runtime.Name, Isolation: p.isolation, Calls: burstCalls,
+			First: bench.Summarise(p.first), Last: bench.Summarise(p.last),
+			Counted: bench.Counted{Failed: p.failed, Error: p.err},
+		}
+		if series[i].Error != "" && row.Error == "" {
+			row.Failed, row.Error = series[i].Failed, series[i].Error
+		}
+		row.Instances, err = r.measureMemory(ctx, p)
+		if err != nil {
+			r.remark("memory of %s in %s: %v", p.subject.label(), p.isolation, err)
+		}
+		r.report.Bursts = append(r.report.Bursts, row)
+		tell(0.75 + 0.25*float64(i+1)/float64(len(places)))
+	}
+	return bench.Noise{}, r.bareMemory(ctx)
+}
+
+// burst is one: all calls are sent at once, from goroutines that wait for the
+// same moment. A burst of which a call failed has no times.
+func (r *run) burst(ctx context.Context, p *burstPlace) (bench.Sample, error) {
+	function := p.subject.function(p.isolation, kindBurst)
+	if err := r.recycle(ctx, function); err != nil {
+		return bench.Sample{}, err
+	}
+	call := r.gatewayCall(p.subject, function)
+	var mu sync.Mutex
+	var took []time.Duration
+	var failed error
+	start := make(chan struct{})
+	var began time.Time
+	var wg sync.WaitGroup
+	for range burstCalls {
+		wg.Go(func() {
+			<-start
+			err := call(ctx)
+			d := time.Since(began)
+			mu.Lock()
+			defer mu.Unlock()
+			took = append(took, d)
+			if err != nil {
+				p.failed++
+				failed = err
+			}
+		})
+	}
+	began = time.Now()
+	close(start)
+	wg.Wait()
+	if failed != nil {
+		if p.err == "" {
+			p.err = failed.Error()
+		}
+		return bench.Sample{}, fmt.Errorf("a call of the burst: %w", failed)
+	}
+	p.first, p.last = append(p.first, slices.Min(took)), append(p.last, slices.Max(took))
+	return bench.Sample{Took: slices.Max(took)}, nil
+}
+
+const (
+	// settle is how long instances are left alone before their memory is read.
+	settle = 500 * time.Millisecond
+	// bareProcesses is how many bare ones are measured at once: what they share is
+	// divided among them, as it is among instances.
+	bareProcesses = 4
+)
+
+// measureMemory reads what the instances of the last burst hold, and ends them.
+func (r *run) measureMemory(ctx context.Context, p *burstPlace) (instances int, err error) {
+	function := p.subject.function(p.isolation, kindBurst)
+	if _, err := r.invoke(ctx, p.subject, function); err != nil { // There is at least one.
+		return 0, err
+	}
+	time.Sleep(settle)
+	all, err := r.daemon.client.Instances(ctx, client.InstanceQuery{Function: function, Measure: true})
+	if err != nil {
+		return 0, err
+	}
+	row := bench.MemoryRow{Subject: p.subject.name, Runtime: p.subject.runtime.Name, Isolation: p.isolation}
+	var sum cove.ByteSize
+	processes := 0
+	for _, i := range all {
+		if i.State != wire.InstanceBusy && i.Measured != nil && i.Measured.PSS > 0 {
+			sum += i.Measured.PSS
+			processes += i.Measured.Processes
+			row.Instances++
+		}
+	}
+	if row.Instances == 0 {
+		return len(all), fmt.Errorf("the daemon told the memory of none of %d instances", len(all))
+	}
+	row.PSS = sum / cove.ByteSize(row.Instances)
+	row.Processes = float64(processes) / float64(row.Instances)
+	row.PerGiB = float64(cove.GiB) / float64(row.PSS)
+	r.report.Memory = append(r.report.Memory, row)
+	return len(all), r.recycle(ctx, function)
+}
+
+// bareMemory measures idle bare processes, and tells the instances' memory as a
+// multiple of theirs.
+func (r *run) bareMemory(ctx context.Context) error {
+	for _, s := range r.wholes() {
+		held, err := r.barePSS(ctx, s)
+		if err != nil {
+			return fmt.Errorf("the bare process of %s: %w", s.label(), err)
+		}
+		for i := range r.report.Memory {
+			if m := &r.report.Memory[i]; m.Subject == s.name && m.Runtime == s.runtime.Name {
+				m.Ratio = float64(m.PSS) / float64(held)
+			}
+		}
+		r.report.Memory = append(r.report.Memory, bench.MemoryRow{
+			Subject: s.name, Runtime: s.runtime.Name, Isolation: bench.Bare, PSS: held, Instances: bareProcesses, Processes: 1,
+			PerGiB: float64(cove.GiB) / float64(held), Ratio: 1,
+		})
+	}
+	return nil
+}
+
+// barePSS is what one of several idle bare processes holds.
+func (r *run) barePSS(ctx context.Context, s *subject) (cove.ByteSize, error) {
+	var sum cove.ByteSize
+	var running []*bare
+	defer func() {
+		for _, b := range running {
+			_ = b.Close()
+		}
+	}()
+	for range bareProcesses {
+		b, err := r.bare(ctx, s)
+		if err != nil {
+			return 0, err
+		}
+		running = append(running, b)
+		if _, _, err := b.call(s.event); err != nil {
+			return 0, err
+		}
+	}
+	time.Sleep(settle)
+	for _, b := range running {
+		held, err := pss(b.cmd.Process.Pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += held
+	}
+	return sum / bareProcesses, nil
+}

@@ -1,0 +1,375 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/covefn/cove"
+)
+
+// WriteText writes the report as tables for a terminal.
+func (r *Report) WriteText(w io.Writer) error {
+	t := &textReport{w: w}
+	t.head(r)
+	for _, table := range r.tables() {
+		t.table(table)
+	}
+	t.walls(r)
+	t.foot(r)
+	return t.err
+}
+
+// table is one of the report's, for every form of it.
+type table struct {
+	// ID is for links; Note says what to know before reading it.
+	ID, Title, Note string
+	Header          []string
+	Rows            [][]string
+	// Numbers is the column from which on cells are aligned to the right.
+	Numbers int
+}
+
+// tables are those that have rows.
+func (r *Report) tables() []table {
+	all := []table{
+		r.startTable(), r.burstTable(), r.warmTable(), r.throughputTable(), r.workloadTable(), r.overallTable(),
+		r.memoryTable(), r.cpuTable(), r.costTable(), r.cheapestTable(), r.phaseTable(),
+	}
+	var out []table
+	for _, t := range all {
+		if len(t.Rows) > 0 {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func (r *Report) startTable() table {
+	t := table{ID: "starts", Title: "Start classes", Numbers: 4,
+		Note:   "From the call to its answer, by what the call found: nothing (cold), a sandbox with the language started (stem), a paused instance (thawed). Warm calls are below.",
+		Header: []string{"function", "runtime", "isolation", "class", "n", "p50", "p90", "p99", "start", "init", "to the first", ""}}
+	for _, x := range r.Starts {
+		t.Rows = append(t.Rows, []string{
+			x.Subject, x.Runtime, x.Isolation, string(x.Class), count(x.Took.N), ms(x.Took.P50), ms(x.Took.P90), ms(x.Took.P99),
+			ms(x.Start), ms(x.Init), ratio(x.Ratio, x.Same), x.Counted.words(),
+		})
+	}
+	return t
+}
+
+func (r *Report) burstTable() table {
+	t := table{ID: "bursts", Title: "Bursts", Numbers: 3, Note: "Many first calls at once to a function without an instance: the time until the first answer and until the last.",
+		Header: []string{"function", "runtime", "isolation", "calls", "n", "first p50", "last p50", "last max", "instances", ""}}
+	for _, x := range r.Bursts {
+		t.Rows = append(t.Rows, []string{
+			x.Subject, x.Runtime, x.Isolation, count(x.Calls), count(x.Last.N), ms(x.First.P50), ms(x.Last.P50), ms(x.Last.Max), count(x.Instances), x.Counted.words(),
+		})
+	}
+	return t
+}
+
+func (r *Report) warmTable() table {
+	t := table{ID: "warm", Title: "Warm calls", Numbers: 3, Note: "One call after the other of an instance that waits: the whole way there and back.",
+		Header: []string{"function", "runtime", "isolation", "n", "p50", "p90", "p99", "max", "to the first", ""}}
+	for _, x := range r.Warm {
+		t.Rows = append(t.Rows, []string{
+			x.Subject, x.Runtime, x.Isolation, count(x.Took.N), ms(x.Took.P50), ms(x.Took.P90), ms(x.Took.P99), ms(x.Took.Max), ratio(x.Ratio, x.Same), x.Counted.words(),
+		})
+	}
+	return t
+}
+
+func (r *Report) throughputTable() table {
+	t := table{ID: "throughput", Title: "Throughput, and latency under load", Numbers: 3,
+		Note:   "The peak is by a closed loop. Latencies are by an open loop, from the moment at which a call was due, at parts of the slowest isolation's peak: the same rate for all.",
+		Header: []string{"function", "runtime", "isolation", "peak/s", "load", "rate/s", "n", "p50", "p90", "p99", "max", "send lag p50", ""}}
+	for _, x := range r.Throughput {
+		for i, s := range x.Steps {
+			row := []string{"", "", "", ""}
+			if i == 0 {
+				row = []string{x.Subject, x.Runtime, x.Isolation, fmt.Sprintf("%.0f", x.Peak.PerSecond)}
+			}
+			t.Rows = append(t.Rows, append(row,
+				fmt.Sprintf("%.0f %%", s.Part*100), fmt.Sprintf("%.0f", s.Rate), count(s.Latency.N), ms(s.Latency.P50), ms(s.Latency.P90), ms(s.Latency.P99), ms(s.Latency.Max),
+				ms(s.SendLag.P50), Counted{s.Failed, s.Error}.words()))
+		}
+	}
+	return t
+}
+
+func (r *Report) workloadTable() table {
+	t := table{ID: "workloads", Title: "The function's own time", Numbers: 3,
+		Note:   "The same handler in every isolation and in a bare process of the same interpreter, the platform around it not counted. The ratio is to the bare process.",
+		Header: []string{"function", "runtime", "isolation", "n", "p50", "p90", "to bare", ""}}
+	for _, x := range r.Workloads {
+		words := x.Counted.words()
+		if x.Loads && words == "" {
+			words = "time to load it"
+		}
+		t.Rows = append(t.Rows, []string{x.Subject, x.Runtime, x.Isolation, count(x.Run.N), ms(x.Run.P50), ms(x.Run.P90), ratio(x.Ratio, x.Same), words})
+	}
+	return t
+}
+
+func (r *Report) overallTable() table {
+	t := table{ID: "overall", Title: "What the isolation costs the code, over all workloads", Numbers: 2,
+		Note:   "The geometric mean of the ratios above.",
+		Header: []string{"runtime", "isolation", "to bare", "workloads"}}
+	for _, x := range r.Overall {
+		t.Rows = append(t.Rows, []string{x.Runtime, x.Isolation, ratio(x.Ratio, false), count(x.Workloads)})
+	}
+	return t
+}
+
+func (r *Report) memoryTable() table {
+	t := table{ID: "memory", Title: "Memory of an idle instance", Numbers: 3,
+		Note:   "The proportional set size of all processes that an instance causes, helpers on the host included.",
+		Header: []string{"function", "runtime", "isolation", "of", "PSS", "processes", "per GiB", "to bare"}}
+	for _, x := range r.Memory {
+		t.Rows = append(t.Rows, []string{
+			x.Subject, x.Runtime, x.Isolation, count(x.Instances), mib(x.PSS), fmt.Sprintf("%.1f", x.Processes), fmt.Sprintf("%.0f", x.PerGiB), times(x.Ratio),
+		})
+	}
+	return t
+}
+
+func (r *Report) cpuTable() table {
+	t := table{ID: "cpu", Title: "Processor time", Numbers: 4,
+		Note:   "CPU seconds of the whole machine, less the load generator's and what it does anyway: the median of the blocks, and their extremes. Making the next stem cell is charged to the start.",
+		Header: []string{"function", "runtime", "isolation", "start", "per start", "from-to", "per 1,000 calls", "from-to", "blocks"}}
+	for _, x := range r.CPU {
+		t.Rows = append(t.Rows, []string{
+			x.Subject, x.Runtime, x.Isolation, string(x.StartClass), seconds(x.PerStart), seconds(x.PerStartLow) + "-" + seconds(x.PerStartHigh),
+			seconds(x.PerThousand), seconds(x.CallsLow) + "-" + seconds(x.CallsHigh), count(x.Blocks),
+		})
+	}
+	return t
+}
+
+func (r *Report) costTable() table {
+	c := r.Cost
+	t := table{ID: "cost", Title: "Cost", Numbers: 3,
+		Note: fmt.Sprintf("At %s per vCPU-hour and %s per GiB-hour (%s), with %s calls per second, an idle instance kept for %s.",
+			money(c.Prices.VCPUHour, c.Prices.Currency), money(c.Prices.GiBHour, c.Prices.Currency), c.Prices.origin(), c.Traffic.words(), c.Traffic.KeepAlive),
+		Header: []string{"function", "runtime", "isolation", "per month", "per million", "calls", "starts", "working", "idle", "stem cells", "instances", "with a start"}}
+	for _, x := range c.Bills {
+		b, cur := x.Bill, c.Prices.Currency
+		t.Rows = append(t.Rows, []string{
+			x.Subject, x.Runtime, x.Isolation, money(b.PerMonth, cur), money(b.PerMillion, cur), money(b.Calls, cur), money(b.Starts, cur),
+			money(b.Busy, cur), money(b.Idle, cur), money(b.Standing, cur), fmt.Sprintf("%.2f", b.Instances), percent(b.ColdShare),
+		})
+	}
+	return t
+}
+
+func (r *Report) cheapestTable() table {
+	t := table{ID: "cheapest", Title: "The cheapest isolation by load", Numbers: 3,
+		Note:   fmt.Sprintf("At a constant load, from %s to %s, and otherwise as above. Cheaper is not safer: see what each wall is.", perSecond(LeastLoad), perSecond(MostLoad)),
+		Header: []string{"function", "runtime", "cheapest", "from", "to"}}
+	for _, x := range r.Cost.Cheapest {
+		for _, s := range x.Spans {
+			t.Rows = append(t.Rows, []string{x.Subject, x.Runtime, s.Name, perSecond(s.From), perSecond(s.To)})
+		}
+	}
+	return t
+}
+
+func (r *Report) phaseTable() table {
+	t := table{ID: "machine", Title: "The machine meanwhile", Numbers: 1,
+		Note:   "A difference within a phase's noise floor is none. Steal is what a hypervisor gave to others.",
+		Header: []string{"phase", "took", "noise floor", "steal", "load"}}
+	for _, x := range r.Phases {
+		noise := "-"
+		if x.Noise != (Noise{}) {
+			noise = percent(x.Noise.Floor)
+		}
+		t.Rows = append(t.Rows, []string{x.Name, x.Host.Elapsed.Round(100 * time.Millisecond).String(), noise, percent(x.Host.StealPart), fmt.Sprintf("%.2f", x.Host.Load)})
+	}
+	return t
+}
+
+// textReport writes until the first error.
+type textReport struct {
+	w   io.Writer
+	err error
+}
+
+func (t *textReport) print(format string, args ...any) {
+	if t.err == nil {
+		_, t.err = fmt.Fprintf(t.w, format, args...)
+	}
+}
+
+func (t *textReport) head(r *Report) {
+	t.print("%s\n%s\n", r.headline(), r.Machine.words())
+	if r.Broken != "" {
+		t.print("BROKEN OFF %s: what follows is not all.\n", r.Broken)
+	}
+}
+
+func (t *textReport) table(x table) {
+	t.print("\n%s\n%s\n", strings.ToUpper(x.Title), wrap(x.Note, 100))
+	var text strings.Builder
+	tw := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	widths := make([]int, len(x.Header))
+	for _, row := range append([][]string{x.Header}, x.Rows...) {
+		for i, cell := range row {
+			widths[i] = max(widths[i], len([]rune(cell)))
+		}
+	}
+	for _, row := range append([][]string{x.Header}, x.Rows...) {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = cell
+			if i >= x.Numbers && x.Header[i] != "" {
+				cells[i] = strings.Repeat(" ", widths[i]-len([]rune(cell))) + cell
+			}
+		}
+		fmt.Fprintln(tw, strings.Join(cells, "\t"))
+	}
+	if err := tw.Flush(); err != nil && t.err == nil {
+		t.err = err
+	}
+	for line := range strings.Lines(text.String()) {
+		t.print("%s\n", strings.TrimRight(line, " \n"))
+	}
+}
+
+func (t *textReport) walls(r *Report) {
+	t.print("\nWHAT EACH WALL IS\n")
+	for _, i := range r.Isolations {
+		t.print("%s %s\n  %s\n", i.Name, i.Version, wrap(i.Wall, 96))
+		for _, s := range i.Protects {
+			t.print("  + %s\n", s)
+		}
+		for _, s := range i.Exposes {
+			t.print("  - %s\n", s)
+		}
+		for _, s := range i.Links {
+			t.print("  %s\n", s)
+		}
+	}
+}
+
+func (t *textReport) foot(r *Report) {
+	if len(r.Remarks) > 0 {
+		t.print("\nREMARKS\n")
+	}
+	for _, s := range r.Remarks {
+		t.print("  %s\n", s)
+	}
+}
+
+func (r *Report) headline() string {
+	return fmt.Sprintf("cove %s, %s, %s form, measured in %s, seed %d", r.Cove, r.Started.Format("2006-01-02 15:04 MST"), r.Form, r.Took.Round(time.Second), r.Seed)
+}
+
+func (m Machine) words() string {
+	return fmt.Sprintf("%s, kernel %s, %d x %s, %s of memory; load average before: %.2f", m.OS, m.Kernel, m.CPUs, m.CPU, gib(m.Memory), m.LoadBefore)
+}
+
+func (c Counted) words() string {
+	if c.Failed == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d failed: %.120s", c.Failed, c.Error)
+}
+
+func (p Prices) origin() string {
+	if p.AsOf == "" {
+		return p.Source
+	}
+	return p.Source + ", as of " + p.AsOf
+}
+
+func (t Traffic) words() string {
+	var parts []string
+	for _, rate := range t.PerSecond {
+		parts = append(parts, strconv.FormatFloat(rate, 'g', -1, 64))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// ms is d in milliseconds with three digits; "-" for none.
+func ms(d time.Duration) string {
+	if d == 0 {
+		return "-"
+	}
+	return digits(float64(d)/float64(time.Millisecond)) + " ms"
+}
+
+func seconds(s float64) string {
+	if s == 0 {
+		return "0"
+	}
+	return digits(s) + " s"
+}
+
+// digits is f with three digits that count.
+func digits(f float64) string {
+	if f <= 0 {
+		return strconv.FormatFloat(f, 'g', 3, 64)
+	}
+	return strconv.FormatFloat(f, 'f', max(0, 2-int(math.Floor(math.Log10(f)))), 64)
+}
+
+func count(n int) string { return strconv.Itoa(n) }
+
+func times(f float64) string {
+	if f == 0 {
+		return "-"
+	}
+	return digits(f) + "x"
+}
+
+func ratio(i Interval, same bool) string {
+	switch {
+	case i.Value == 0:
+		return "-"
+	case same:
+		return "no difference"
+	}
+	return fmt.Sprintf("%s [%s, %s]", times(i.Value), digits(i.Low), digits(i.High))
+}
+
+func mib(b cove.ByteSize) string { return digits(float64(b)/float64(cove.MiB)) + " MiB" }
+func gib(b cove.ByteSize) string { return digits(float64(b)/float64(cove.GiB)) + " GiB" }
+
+func percent(f float64) string { return fmt.Sprintf("%.1f %%", f*100) }
+
+func money(f float64, currency string) string { return digits(f) + " " + currency }
+
+// perSecond is a rate in words that say something at both ends.
+func perSecond(rate float64) string {
+	switch {
+	case rate >= 1:
+		return digits(rate) + " a second"
+	case rate*60 >= 1:
+		return digits(rate*60) + " a minute"
+	default:
+		return digits(rate*3600) + " an hour"
+	}
+}
+
+// wrap breaks text into lines of about width.
+func wrap(text string, width int) string {
+	var b strings.Builder
+	column := 0
+	for _, word := range strings.Fields(text) {
+		if column > 0 && column+len(word) > width {
+			b.WriteString("\n")
+			column = 0
+		} else if column > 0 {
+			b.WriteString(" ")
+			column++
+		}
+		b.WriteString(word)
+		column += len(word)
+	}
+	return b.String()
+}
