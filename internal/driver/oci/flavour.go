@@ -28,6 +28,9 @@ type flavour struct {
 	// try are the arguments of a run that shows whether the runtime works
 	// here, beyond saying its version; nil where there is no cheap one.
 	try func(state string) []string
+	// detach says that a sandbox can do without the process of its runtime; see
+	// sandbox.follow.
+	detach bool
 	// message takes the error out of what the runtime printed.
 	message func(output string) string
 }
@@ -56,7 +59,8 @@ var runsc = flavour{
 			"--host-settings=ignore",
 		}
 	},
-	adapt: func(*specs.Spec, driver.Spec) error { return nil },
+	adapt:  func(*specs.Spec, driver.Spec) error { return nil },
+	detach: true,
 	try: func(state string) []string {
 		return []string{
 			"--root", state, "--platform=systrap", "--network=none", "--ignore-cgroups", "--host-settings=ignore", "do", "/bin/true",
@@ -76,10 +80,13 @@ var runc = flavour{
 	message: lastLines,
 }
 
-// command starts a sandbox in the foreground.
+// command starts a sandbox. Recover knows it by how it goes on after "run".
 func (f flavour) command(o Options, spec driver.Spec) *exec.Cmd {
-	args := append(f.flags(o, spec), "run", "--bundle", bundleOf(o, spec.ID), spec.ID)
-	return exec.Command(o.Binary, args...)
+	args := append(f.flags(o, spec), "run", "--bundle", bundleOf(o, spec.ID))
+	if f.detachable() {
+		args = append(args, "--detach", "--pid-file", pidFile(o, spec.ID))
+	}
+	return exec.Command(o.Binary, append(args, spec.ID)...)
 }
 
 // hostLimits are the limits of the control group for a function's limits.

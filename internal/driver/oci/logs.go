@@ -1,8 +1,10 @@
 package oci
 
 import (
+	"errors"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -31,6 +33,18 @@ func (l *logStream) Read(p []byte) (int, error) {
 		l.close()
 	}
 	return n, err
+}
+
+// SyscallConn implements syscall.Conn: whoever asks for it reads from now on.
+func (l *logStream) SyscallConn() (syscall.RawConn, error) {
+	l.mu.Lock()
+	l.used = true
+	l.mu.Unlock()
+	c, ok := l.conn.(syscall.Conn)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return c.SyscallConn()
 }
 
 func (l *logStream) close() {

@@ -1,8 +1,9 @@
 // Package oci drives an OCI runtime binary directly, without Docker: runsc for
 // the isolation "gvisor" and, with other flags, runc for "runc".
 //
-// A sandbox is a runtime process in the foreground, which is this process's
-// child and ends when the sandbox does; a control group beneath which the
+// A sandbox is what a runtime process has started, which either stays in the
+// foreground as this process's child and ends when the sandbox does (runc), or
+// detaches once the sandbox runs (runsc); a control group beneath which the
 // runtime puts its own; a Box; and a bundle directory with the configuration.
 // Everything that reaches into a running sandbox (stop, pause, limits, usage,
 // packages) goes through the kernel and never through the runtime binary, so

@@ -87,8 +87,8 @@ func (d *Driver) removeFiles(id string) error {
 		}
 	}
 	// Where the path of StateDir is too long for a socket, runsc uses these.
-	for _, dir := range []string{"/var/run", "/run", "/tmp"} {
-		if err := os.Remove(filepath.Join(dir, "runsc-"+id+".sock")); !errors.Is(err, fs.ErrNotExist) {
+	for _, dir := range controlDirs(d.options)[1:] {
+		if err := os.Remove(filepath.Join(dir, controlSocket(id))); !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}
@@ -99,7 +99,7 @@ func (d *Driver) removeFiles(id string) error {
 // sandbox's: "<id>" of runc, "<id>_sandbox:<id>.state" and "runsc-<id>.sock"
 // of runsc. An id has no '_' and may begin like another's.
 func isStateOf(name, id string) bool {
-	return name == id || strings.HasPrefix(name, id+"_sandbox:") || name == "runsc-"+id+".sock"
+	return name == id || strings.HasPrefix(name, id+"_sandbox:") || name == controlSocket(id)
 }
 
 // remains is what a dead daemon left of a sandbox. Of it, ID and Destroy work.

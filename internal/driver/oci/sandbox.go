@@ -66,27 +66,49 @@ const (
 	exitPatience = 3 * time.Second
 )
 
-// start runs the runtime in the foreground; background says that it is to step
-// back for other sandboxes.
+// start runs the runtime; background says that it is to step back for other
+// sandboxes.
 func (s *sandbox) start(cmd *exec.Cmd, background bool) error {
 	s.cmd = cmd
-	cmd.Stdout, cmd.Stderr = &s.output, &s.output
 	// Its own session: a Ctrl-C at the terminal is meant for the daemon, which
 	// then ends its sandboxes in good order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	// Not the daemon's own environment, which may hold secrets.
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	cmd.Dir = "/"
-	// Should anything keep the output open, reaping does not wait for it.
-	cmd.WaitDelay = time.Second
-	if err := cmd.Start(); err != nil {
+	// A pipe of our own: what is inside keeps its end for as long as it runs, and
+	// the runtime may be gone before.
+	said, say, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	cmd.Stdout, cmd.Stderr = say, say
+	err = cmd.Start()
+	_ = say.Close()
+	if err != nil {
+		_ = said.Close()
 		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("%w: run %s", err, s.driver.flavour.fix)
 		}
 		return err
 	}
+	silent := make(chan struct{})
+	s.driver.live.Go(func() {
+		defer close(silent)
+		_, _ = io.Copy(&s.output, said)
+		_ = said.Close()
+	})
 	s.ended = make(chan struct{})
-	s.driver.live.Go(s.reap)
+	s.driver.live.Go(func() {
+		defer close(s.ended)
+		s.reap()
+		// Should anything keep the output open, nobody waits for it.
+		select {
+		case <-silent:
+		case <-time.After(time.Second):
+			_ = said.Close()
+		}
+	})
 	if background {
 		// What it starts on the host to set up the sandbox inherits it.
 		return s.group.Demote(cmd.Process.Pid)
@@ -94,12 +116,20 @@ func (s *sandbox) start(cmd *exec.Cmd, background bool) error {
 	return nil
 }
 
-// reap waits for the runtime's end and says what it was.
+// reap waits for the sandbox's end and says what it was.
 func (s *sandbox) reap() {
-	defer close(s.ended)
 	err := s.cmd.Wait()
-	if err != nil && s.cmd.ProcessState == nil {
+	exit := driver.Exit{Code: -1}
+	if s.cmd.ProcessState == nil {
 		s.driver.log.Error("the runtime could not be awaited", "sandbox", s.id, "err", err)
+	} else if status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus); ok {
+		exit = exitOf(status)
+		err = nil
+	}
+	if s.driver.flavour.detachable() && exit == (driver.Exit{}) {
+		if exit, err = s.follow(); err != nil {
+			s.driver.log.Warn("how a sandbox ended is not known", "sandbox", s.id, "err", err)
+		}
 	}
 	// The runtime is gone; were anything still running inside (the runtime was
 	// killed, or is at fault), it ends now.
@@ -108,7 +138,7 @@ func (s *sandbox) reap() {
 	if err := s.group.Kill(ctx); err != nil {
 		s.driver.log.Error("something outlives its runtime", "sandbox", s.id, "err", err)
 	}
-	s.exit = exitOf(s.cmd.ProcessState)
+	s.exit = exit
 	if oom, err := s.group.OOMKilled(); err == nil {
 		s.exit.OOM = oom
 	}
@@ -117,16 +147,13 @@ func (s *sandbox) reap() {
 	}
 }
 
-// exitOf reads the runtime's exit status, which is that of the first process
-// inside: its code, or 128 and the number of the signal that ended it.
-func exitOf(state *os.ProcessState) driver.Exit {
-	if state == nil {
-		return driver.Exit{Code: -1}
+// exitOf reads the status of the first process inside, or of the runtime, which
+// ends with the same: its code, or 128 and the number of the signal that ended it.
+func exitOf(status syscall.WaitStatus) driver.Exit {
+	if status.Signaled() {
+		return driver.Exit{Code: -1, Signal: int(status.Signal())}
 	}
-	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		return driver.Exit{Code: -1, Signal: int(ws.Signal())}
-	}
-	e := driver.Exit{Code: state.ExitCode()}
+	e := driver.Exit{Code: status.ExitStatus()}
 	if e.Code > 128 && e.Code <= 128+64 {
 		e.Signal = e.Code - 128
 	}
@@ -192,7 +219,7 @@ func (s *sandbox) Usage(context.Context) (driver.Usage, error) {
 	return u, err
 }
 
-// Processes implements driver.ProcessLister: the group's, and the runtime that
+// Processes implements driver.ProcessLister: the group's, and the runtime where it
 // waits for their end.
 func (s *sandbox) Processes(context.Context) ([]int, error) {
 	if err := s.dead(); err != nil {
@@ -202,7 +229,10 @@ func (s *sandbox) Processes(context.Context) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(pids, s.cmd.Process.Pid), nil
+	if !s.driver.flavour.detachable() {
+		pids = append(pids, s.cmd.Process.Pid)
+	}
+	return pids, nil
 }
 
 // Wait implements driver.Sandbox.
