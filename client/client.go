@@ -38,6 +38,8 @@ type Client struct {
 	token string
 	http  *http.Client
 	agent string
+	// warm is set on what WarmFirst returns.
+	warm bool
 }
 
 // Option changes how a Client works.
@@ -80,6 +82,24 @@ func New(baseURL, token string, opts ...Option) (*Client, error) {
 		o(c)
 	}
 	return c, nil
+}
+
+// WarmFirst is c, but what it deploys is loaded before it becomes the active
+// version: Create, Replace, Patch, PutCode, PutFiles and Rollback answer when it
+// is, with Function.Warmed, or change nothing and end with the function's own
+// error. It shares the connections of c.
+func (c *Client) WarmFirst() *Client {
+	w := *c
+	w.warm = true
+	return &w
+}
+
+// changing is the query of a request that makes or activates a version.
+func (c *Client) changing() url.Values {
+	if !c.warm {
+		return nil
+	}
+	return url.Values{"warm": {"true"}}
 }
 
 // URL is the address of the control API.
@@ -192,7 +212,16 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, out any
 }
 
 func (c *Client) send(ctx context.Context, method, path string, in, out any, header http.Header) error {
-	q := call{method: method, path: path, header: header}
+	return c.sendQuery(ctx, method, path, nil, in, out, header)
+}
+
+// change is send for a request that makes or activates a version.
+func (c *Client) change(ctx context.Context, method, path string, in, out any, header http.Header) error {
+	return c.sendQuery(ctx, method, path, c.changing(), in, out, header)
+}
+
+func (c *Client) sendQuery(ctx context.Context, method, path string, query url.Values, in, out any, header http.Header) error {
+	q := call{method: method, path: path, query: query, header: header}
 	if in != nil {
 		data, err := json.Marshal(in)
 		if err != nil {

@@ -163,3 +163,37 @@ func TestErrors(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestWarmFirst(t *testing.T) {
+	t.Parallel()
+	plain, _ := setup(t)
+	c, ctx := plain.WarmFirst(), t.Context()
+	cfg := cove.Config{Name: "hello", Runtime: "python"}
+	zip := func(text string) *client.Archive {
+		return &client.Archive{Reader: strings.NewReader(text), Format: "zip"}
+	}
+	for _, step := range []struct {
+		name   string
+		change func() (wire.Function, error)
+	}{
+		{"create", func() (wire.Function, error) { return c.Create(ctx, cfg, zip("1")) }},
+		{"replace", func() (wire.Function, error) { return c.Replace(ctx, "hello", cfg, nil, 0) }},
+		{"replace with code", func() (wire.Function, error) { return c.Replace(ctx, "hello", cfg, zip("2"), 0) }},
+		{"patch", func() (wire.Function, error) { return c.Patch(ctx, "hello", map[string]any{"cpu": 2}, 0) }},
+		{"code", func() (wire.Function, error) { return c.PutCode(ctx, "hello", *zip("3"), 0) }},
+		{"files", func() (wire.Function, error) { return c.PutFiles(ctx, "hello", wire.Files{"a": nil}, 0) }},
+		{"rollback", func() (wire.Function, error) { return c.Rollback(ctx, "hello", 1, 0) }},
+	} {
+		if f, err := step.change(); err != nil || f.Warmed == nil || f.Warmed.Ready != 1 {
+			t.Errorf("%s: %+v, %v", step.name, f.Warmed, err)
+		}
+	}
+	if f, err := plain.Rollback(ctx, "hello", 2, 0); err != nil || f.Warmed != nil {
+		t.Errorf("%+v, %v", f.Warmed, err)
+	}
+	cfg.Name = "broken"
+	_, err := c.Create(ctx, cfg, zip("1"))
+	if e := cove.AsError(err); e == nil || e.Code != cove.CodeInitError || e.Function == nil || len(e.Function.Stack) == 0 {
+		t.Errorf("%+v", err)
+	}
+}

@@ -111,7 +111,7 @@ func (c *Client) deploy(ctx context.Context, method, path string, cfg cove.Confi
 		return out, err
 	}
 	if code == nil {
-		err := c.send(ctx, method, path, document, &out, ifMatch(revision))
+		err := c.change(ctx, method, path, document, &out, ifMatch(revision))
 		return out, err
 	}
 	r, w := io.Pipe()
@@ -121,7 +121,7 @@ func (c *Client) deploy(ctx context.Context, method, path string, cfg cove.Confi
 		defer close(done)
 		w.CloseWithError(writeForm(form, document, code))
 	}()
-	err = c.do(ctx, call{method: method, path: path, header: ifMatch(revision), body: r, contentType: form.FormDataContentType()}, &out)
+	err = c.do(ctx, call{method: method, path: path, query: c.changing(), header: ifMatch(revision), body: r, contentType: form.FormDataContentType()}, &out)
 	// If the server answered before it read everything, the writer still waits.
 	r.Close()
 	<-done
@@ -189,7 +189,7 @@ func ifMatch(revision int64) http.Header {
 // nil sets a default. revision is the one that the caller has seen, 0 for any.
 func (c *Client) Patch(ctx context.Context, name string, patch map[string]any, revision int64) (wire.Function, error) {
 	var out wire.Function
-	err := c.send(ctx, http.MethodPatch, functionPath(name), patch, &out, ifMatch(revision))
+	err := c.change(ctx, http.MethodPatch, functionPath(name), patch, &out, ifMatch(revision))
 	return out, err
 }
 
@@ -203,7 +203,7 @@ func (c *Client) Delete(ctx context.Context, name string, revision int64) error 
 func (c *Client) PutCode(ctx context.Context, name string, code Archive, revision int64) (wire.Function, error) {
 	var out wire.Function
 	err := c.do(ctx, call{
-		method: http.MethodPut, path: functionPath(name, "/code"), header: ifMatch(revision), body: code.Reader, contentType: code.contentType(),
+		method: http.MethodPut, path: functionPath(name, "/code"), query: c.changing(), header: ifMatch(revision), body: code.Reader, contentType: code.contentType(),
 	}, &out)
 	return out, err
 }
@@ -211,7 +211,7 @@ func (c *Client) PutCode(ctx context.Context, name string, code Archive, revisio
 // PutFiles replaces a function's code by files given one by one.
 func (c *Client) PutFiles(ctx context.Context, name string, files wire.Files, revision int64) (wire.Function, error) {
 	var out wire.Function
-	err := c.send(ctx, http.MethodPut, functionPath(name, "/code"), map[string]any{"files": files}, &out, ifMatch(revision))
+	err := c.change(ctx, http.MethodPut, functionPath(name, "/code"), map[string]any{"files": files}, &out, ifMatch(revision))
 	return out, err
 }
 
@@ -250,6 +250,6 @@ func (c *Client) Version(ctx context.Context, name string, number int) (cove.Ver
 // Rollback makes an existing version the active one; 0 is the one before.
 func (c *Client) Rollback(ctx context.Context, name string, version int, revision int64) (wire.Function, error) {
 	var out wire.Function
-	err := c.send(ctx, http.MethodPost, functionPath(name, "/rollback"), wire.Rollback{Version: version}, &out, ifMatch(revision))
+	err := c.change(ctx, http.MethodPost, functionPath(name, "/rollback"), wire.Rollback{Version: version}, &out, ifMatch(revision))
 	return out, err
 }

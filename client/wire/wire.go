@@ -17,6 +17,8 @@ type Function struct {
 	URL string `json:"url,omitempty" doc:"Where the route is served; absent without a route" example:"http://127.0.0.1:8080/hello/{name}"`
 	// Instances counts its sandboxes.
 	Instances Instances `json:"instances" doc:"The sandboxes that run it now"`
+	// Warmed is there after a change that was to warm up first.
+	Warmed *Warmed `json:"warmed,omitempty" doc:"What warming up did; only after a change with warm=true that made or activated a version with code"`
 }
 
 // Instances counts sandboxes by what they do.

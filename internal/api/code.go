@@ -24,14 +24,14 @@ func (a *API) registerCode() {
 		OperationID: "putCode", Method: http.MethodPut, Path: Prefix + "/functions/{name}/code", Tags: []string{"code"},
 		Summary:     "Upload code",
 		Description: "Replaces the function's code by an archive or by files given one by one, checks it, and makes a new version, which serves every request that begins after the answer. On any error nothing is kept and the old code goes on.",
-		Parameters:  []*huma.Param{pathName(), ifMatch()},
+		Parameters:  []*huma.Param{pathName(), ifMatch(), warmParam()},
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 			"application/zip":  binary("A zip archive"),
 			"application/gzip": binary("A tar archive, compressed with gzip"),
 			"application/json": jsonContent[inlineFiles](a, inlineFiles{Files: exampleCreate().Files})["application/json"],
 		}},
 		Responses: map[string]*huma.Response{"200": response[wire.Function](a, "Replaced", exampleFunction())},
-	}, a.putCode, cove.CodeInvalid, cove.CodeNotFound, cove.CodePreconditionFailed, cove.CodeTooLarge, cove.CodeUnsupportedMedia, cove.CodeRequestTimeout)
+	}, a.putCode, warmCodes(cove.CodeInvalid, cove.CodeNotFound, cove.CodePreconditionFailed, cove.CodeTooLarge, cove.CodeUnsupportedMedia, cove.CodeRequestTimeout)...)
 	a.plain(huma.Operation{
 		OperationID: "getCode", Method: http.MethodGet, Path: Prefix + "/functions/{name}/code", Tags: []string{"code"},
 		Summary: "Download code", Description: "The archive of the active version, or of the one asked for, byte for byte as it was uploaded. `Repr-Digest` holds its SHA-256.",
@@ -251,11 +251,15 @@ func (a *API) putCode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	warm, err := wantsWarm(r)
+	if err != nil {
+		return err
+	}
 	code, err := a.readCode(w, r)
 	if err != nil {
 		return err
 	}
-	f, err := a.Functions.Update(r.Context(), name, deploy.Change{Code: code, IfRevision: rev})
+	f, err := a.Functions.Update(r.Context(), name, deploy.Change{Code: code, IfRevision: rev, Warm: warm})
 	if err != nil {
 		return bodyCause(err)
 	}

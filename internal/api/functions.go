@@ -29,10 +29,10 @@ func (a *API) registerFunctions() {
 		OperationID: "patchFunction", Method: http.MethodPatch, Path: Prefix + "/functions/{name}", Tags: []string{"functions"},
 		Summary:     "Change fields of a function",
 		Description: "A JSON merge patch (RFC 7396) of the configuration: fields that are absent stay, null sets the default. Makes a new version, which serves every request that begins after the answer.",
-		Parameters:  []*huma.Param{pathName(), ifMatch()},
+		Parameters:  []*huma.Param{pathName(), ifMatch(), warmParam()},
 		RequestBody: &huma.RequestBody{Required: true, Content: jsonContent[cove.Config](a, map[string]any{"memory": "256MiB", "env": map[string]any{"GREETING": nil}})},
 		Responses:   map[string]*huma.Response{"200": response[wire.Function](a, "Changed", exampleFunction())},
-	}, a.patchFunction, cove.CodeInvalid, cove.CodeNotFound, cove.CodeConflict, cove.CodePreconditionFailed, cove.CodeTooLarge, cove.CodeRequestTimeout)
+	}, a.patchFunction, warmCodes(cove.CodeInvalid, cove.CodeNotFound, cove.CodeConflict, cove.CodePreconditionFailed, cove.CodeTooLarge, cove.CodeRequestTimeout)...)
 	register(a, huma.Operation{
 		OperationID: "deleteFunction", Method: http.MethodDelete, Path: Prefix + "/functions/{name}", Tags: []string{"functions"},
 		Summary: "Delete a function", Description: "Removes the function with all its versions. Requests that are under way are finished.",
@@ -46,17 +46,18 @@ func (a *API) registerFunctions() {
 		OperationID: "createFunction", Method: http.MethodPost, Path: Prefix + "/functions", Tags: []string{"functions"},
 		Summary:     "Create a function",
 		Description: "Makes a function, with its code if the body has it: `files` in JSON, or a multipart form with a part `config` and behind it a part `code`. Without code every invocation answers `no_code`. `name` and `runtime` are needed.",
+		Parameters:  []*huma.Param{warmParam()},
 		RequestBody: &huma.RequestBody{Required: true, Content: bodies},
 		Responses:   map[string]*huma.Response{"201": response[wire.Function](a, "Created", exampleFunction())},
-	}, a.createFunction, cove.CodeInvalid, cove.CodeConflict, cove.CodeTooLarge, cove.CodeUnsupportedMedia)
+	}, a.createFunction, warmCodes(cove.CodeInvalid, cove.CodeConflict, cove.CodeTooLarge, cove.CodeUnsupportedMedia)...)
 	a.plain(huma.Operation{
 		OperationID: "replaceFunction", Method: http.MethodPut, Path: Prefix + "/functions/{name}", Tags: []string{"functions"},
 		Summary:     "Replace a function's configuration",
 		Description: "Replaces the whole configuration, and in the same step the code if the body has it, in the forms of the creation. Fields that are absent get their defaults; a secret variable without a value keeps the one it had. Makes a new version, which serves every request that begins after the answer.",
-		Parameters:  []*huma.Param{pathName(), ifMatch()},
+		Parameters:  []*huma.Param{pathName(), ifMatch(), warmParam()},
 		RequestBody: &huma.RequestBody{Required: true, Content: bodies},
 		Responses:   map[string]*huma.Response{"200": response[wire.Function](a, "Replaced", exampleFunction())},
-	}, a.replaceFunction, cove.CodeInvalid, cove.CodeNotFound, cove.CodeConflict, cove.CodePreconditionFailed, cove.CodeTooLarge, cove.CodeUnsupportedMedia)
+	}, a.replaceFunction, warmCodes(cove.CodeInvalid, cove.CodeNotFound, cove.CodeConflict, cove.CodePreconditionFailed, cove.CodeTooLarge, cove.CodeUnsupportedMedia)...)
 }
 
 type functionOutput struct {
@@ -73,6 +74,15 @@ func (a *API) function(f cove.Function) wire.Function {
 	out := wire.Function{Function: f, Instances: a.System.Instances(f.Name)}
 	if route := f.Version.Config.Route; route != "" {
 		out.URL = a.System.Info().Gateway + route
+	}
+	return out
+}
+
+// deployed is a function after a change.
+func (a *API) deployed(d deploy.Deployed) wire.Function {
+	out := a.function(d.Function)
+	if w := d.Warmed; w != nil {
+		out.Warmed = &wire.Warmed{Version: d.Version.Number, Ready: w.Ready, Took: w.Took, Note: w.Note}
 	}
 	return out
 }
@@ -143,13 +153,17 @@ func (a *API) patchFunction(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	warm, err := wantsWarm(r)
+	if err != nil {
+		return err
+	}
 	body, err := a.readJSON(w, r, maxJSON)
 	if err != nil {
 		return err
 	}
 	const attempts = 5
 	for attempt := 1; ; attempt++ {
-		f, err := a.patch(r.Context(), name, rev, body)
+		f, err := a.patch(r.Context(), name, rev, warm, body)
 		if err == nil {
 			return a.writeFunction(w, http.StatusOK, f)
 		}
@@ -160,41 +174,41 @@ func (a *API) patchFunction(w http.ResponseWriter, r *http.Request) error {
 }
 
 // writeFunction answers a plain handler's request with f.
-func (a *API) writeFunction(w http.ResponseWriter, status int, f cove.Function) error {
-	w.Header().Set("ETag", etag(f.Revision))
-	writeJSON(w, status, "application/json", a.function(f))
+func (a *API) writeFunction(w http.ResponseWriter, status int, d deploy.Deployed) error {
+	w.Header().Set("ETag", etag(d.Revision))
+	writeJSON(w, status, "application/json", a.deployed(d))
 	return nil
 }
 
-func (a *API) patch(ctx context.Context, name string, rev int64, body []byte) (cove.Function, error) {
+func (a *API) patch(ctx context.Context, name string, rev int64, warm bool, body []byte) (d deploy.Deployed, err error) {
 	f, err := a.Functions.Get(ctx, name)
 	if err != nil {
-		return f, err
+		return d, err
 	}
 	var patch map[string]any
 	if err := json.Unmarshal(body, &patch); err != nil || patch == nil {
-		return f, cove.Errorf(cove.CodeInvalid, "the body must be a JSON object of the fields to change")
+		return d, cove.Errorf(cove.CodeInvalid, "the body must be a JSON object of the fields to change")
 	}
 	current, err := json.Marshal(f.Version.Config)
 	if err != nil {
-		return f, err
+		return d, err
 	}
 	var document map[string]any
 	if err := json.Unmarshal(current, &document); err != nil {
-		return f, err
+		return d, err
 	}
 	merged, err := json.Marshal(merge(document, patch))
 	if err != nil {
-		return f, err
+		return d, err
 	}
 	var cfg cove.Config
 	if err := decodeConfig(merged, name, &cfg); err != nil {
-		return f, err
+		return d, err
 	}
 	if rev == 0 {
 		rev = f.Revision
 	}
-	return a.Functions.Update(ctx, name, deploy.Change{Config: &cfg, IfRevision: rev})
+	return a.Functions.Update(ctx, name, deploy.Change{Config: &cfg, IfRevision: rev, Warm: warm})
 }
 
 // merge is RFC 7396.
@@ -233,11 +247,15 @@ func sameName(name string, cfg *cove.Config) error {
 }
 
 func (a *API) createFunction(w http.ResponseWriter, r *http.Request) error {
+	warm, err := wantsWarm(r)
+	if err != nil {
+		return err
+	}
 	cfg, code, err := a.readDeploy(w, r)
 	if err != nil {
 		return err
 	}
-	f, err := a.Functions.Create(r.Context(), cfg, code)
+	f, err := a.Functions.Create(r.Context(), deploy.Change{Config: &cfg, Code: code, Warm: warm})
 	if err != nil {
 		return bodyCause(err)
 	}
@@ -254,6 +272,10 @@ func (a *API) replaceFunction(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	warm, err := wantsWarm(r)
+	if err != nil {
+		return err
+	}
 	cfg, code, err := a.readDeploy(w, r)
 	if err != nil {
 		return err
@@ -261,7 +283,7 @@ func (a *API) replaceFunction(w http.ResponseWriter, r *http.Request) error {
 	if err := sameName(name, &cfg); err != nil {
 		return err
 	}
-	f, err := a.Functions.Update(r.Context(), name, deploy.Change{Config: &cfg, Code: code, IfRevision: rev})
+	f, err := a.Functions.Update(r.Context(), name, deploy.Change{Config: &cfg, Code: code, IfRevision: rev, Warm: warm})
 	if err != nil {
 		return bodyCause(err)
 	}

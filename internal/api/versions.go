@@ -8,6 +8,7 @@ import (
 
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/client/wire"
+	"github.com/covefn/cove/internal/deploy"
 )
 
 func (a *API) registerVersions() {
@@ -22,7 +23,7 @@ func (a *API) registerVersions() {
 	register(a, huma.Operation{
 		OperationID: "rollback", Method: http.MethodPost, Path: Prefix + "/functions/{name}/rollback", Tags: []string{"versions"},
 		Summary: "Roll back", Description: "Makes an existing version the active one; every request that begins after the answer is served by it. Configuration and code change together.",
-	}, exampleFunction(), a.rollback, cove.CodeInvalid, cove.CodeNotFound, cove.CodeConflict, cove.CodePreconditionFailed)
+	}, exampleFunction(), a.rollback, warmCodes(cove.CodeInvalid, cove.CodeNotFound, cove.CodeConflict, cove.CodePreconditionFailed)...)
 }
 
 type versionsOutput struct{ Body wire.VersionList }
@@ -65,6 +66,7 @@ func (a *API) getVersion(ctx context.Context, in *versionInput) (*versionOutput,
 
 type rollbackInput struct {
 	NameInput
+	Warm    bool           `query:"warm" doc:"Load the version before it becomes the active one; if it cannot be loaded, nothing is changed"`
 	IfMatch string         `header:"If-Match" doc:"Change only if the function still has this ETag" example:"\"3\""`
 	Body    *wire.Rollback `required:"false"`
 }
@@ -86,11 +88,11 @@ func (a *API) rollback(ctx context.Context, in *rollbackInput) (*functionOutput,
 			return nil, err
 		}
 	}
-	f, err := a.Functions.Rollback(ctx, in.Name, number, rev)
+	d, err := a.Functions.Rollback(ctx, in.Name, deploy.Target{Number: number, IfRevision: rev, Warm: in.Warm})
 	if err != nil {
 		return nil, err
 	}
-	return a.output(f), nil
+	return &functionOutput{ETag: etag(d.Revision), Body: a.deployed(d)}, nil
 }
 
 // versionBefore is the newest version below the active one.

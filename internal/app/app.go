@@ -265,7 +265,7 @@ func (a *App) openFunctions(ctx context.Context) error {
 	a.deploy, err = deploy.New(ctx, deploy.Options{
 		Store: store, Code: packages, Routes: routes, Runtimes: a.runtimes, Isolations: a.isolations.recent,
 		Isolation: a.cfg.Isolation, Limits: deploy.Limits{Env: a.cfg.EnvLimit, Memory: a.memory()},
-		Overhead:     a.isolations.overhead,
+		Overhead: a.isolations.overhead, Prepare: a.prepare,
 		KeepVersions: a.cfg.KeepVersions, Log: a.log,
 	})
 	if err != nil {

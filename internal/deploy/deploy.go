@@ -6,6 +6,7 @@ package deploy
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/covefn/cove"
 )
@@ -28,6 +29,35 @@ type Change struct {
 	Code   Code
 	// IfRevision is the revision that the caller has seen; 0 for any.
 	IfRevision int64
+	// Warm has the new version loaded before it becomes the active one. If it
+	// cannot be loaded, nothing is changed and the error says why; if there is no
+	// room for it, or no image, it becomes active all the same.
+	Warm bool
+}
+
+// Target is the version to go back to.
+type Target struct {
+	Number int
+	// IfRevision and Warm are as in Change.
+	IfRevision int64
+	Warm       bool
+}
+
+// Deployed is a function after a change.
+type Deployed struct {
+	cove.Function
+	// Warmed says what warming up did; nil if it was not asked for, or there was
+	// nothing to do.
+	Warmed *Warmed
+}
+
+// Warmed is what warming a version up did before it became the active one.
+type Warmed struct {
+	// Ready is how many instances had loaded it, and Took how long that took.
+	Ready int
+	Took  time.Duration
+	// Note says why none was there, if none was.
+	Note string
 }
 
 // Query filters and pages a list of functions.
@@ -46,9 +76,10 @@ type Query struct {
 // method returns without error, the change is on disk and every request that
 // begins afterwards sees it. It is safe for concurrent use.
 type Functions interface {
-	Create(ctx context.Context, cfg cove.Config, code Code) (cove.Function, error)
-	Update(ctx context.Context, name string, change Change) (cove.Function, error)
-	Rollback(ctx context.Context, name string, number int, ifRevision int64) (cove.Function, error)
+	// Create makes the function that change.Config describes.
+	Create(ctx context.Context, change Change) (Deployed, error)
+	Update(ctx context.Context, name string, change Change) (Deployed, error)
+	Rollback(ctx context.Context, name string, to Target) (Deployed, error)
 	Delete(ctx context.Context, name string, ifRevision int64) error
 
 	Get(ctx context.Context, name string) (cove.Function, error)

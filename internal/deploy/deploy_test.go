@@ -32,6 +32,8 @@ type fixture struct {
 	log *bytes.Buffer
 	// reports is what the host can run.
 	reports []driver.Report
+	// prepare is Options.Prepare.
+	prepare func(ctx context.Context, v *cove.Version) (int, func(), *cove.Error)
 }
 
 func setup(t testing.TB) *fixture {
@@ -60,7 +62,8 @@ func (f *fixture) restart(t testing.TB, functions store.Functions) {
 		t.Fatal(err)
 	}
 	f.Service, err = New(t.Context(), Options{
-		Store: functions, Code: packages, Routes: route.NewTable[*cove.Version](), Runtimes: runtime.NewCatalogue(),
+		Prepare: f.prepare,
+		Store:   functions, Code: packages, Routes: route.NewTable[*cove.Version](), Runtimes: runtime.NewCatalogue(),
 		Isolations: func(context.Context) []driver.Report { return f.reports },
 		Limits:     Limits{Memory: cove.GiB, CPU: 2}, KeepVersions: 3, Log: log,
 	})
@@ -75,6 +78,17 @@ func config(name string) cove.Config {
 
 func files(body string) Code {
 	return Code{Files: map[string][]byte{"main.py": []byte(body)}}
+}
+
+// Create and Rollback are the service's, shorter.
+func (f *fixture) Create(ctx context.Context, cfg cove.Config, code Code) (cove.Function, error) {
+	d, err := f.Service.Create(ctx, Change{Config: &cfg, Code: code})
+	return d.Function, err
+}
+
+func (f *fixture) Rollback(ctx context.Context, name string, number int, ifRevision int64) (cove.Function, error) {
+	d, err := f.Service.Rollback(ctx, name, Target{Number: number, IfRevision: ifRevision})
+	return d.Function, err
 }
 
 func (f *fixture) create(t testing.TB, cfg cove.Config) cove.Function {
@@ -92,7 +106,7 @@ func (f *fixture) update(t testing.TB, name string, c Change) cove.Function {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fn
+	return fn.Function
 }
 
 // routed is the version that the gateway would give a request.

@@ -2,16 +2,13 @@ package deploy
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/internal/code"
@@ -37,6 +34,11 @@ type Options struct {
 	// Overhead is the memory that a sandbox of an isolation costs beside its
 	// function, from memory. Nil is nothing.
 	Overhead func(isolation string) cove.ByteSize
+	// Prepare has instances of v load its code and holds them ready until release
+	// is called, which is when v is the active version or will not be. It says how
+	// many there are; after an error nothing is held. It ends when ctx does. Nil
+	// prepares nothing.
+	Prepare func(ctx context.Context, v *cove.Version) (ready int, release func(), err *cove.Error)
 	// KeepVersions is how many versions of a function are kept; 0 means 50.
 	KeepVersions int
 	Log          *slog.Logger
@@ -139,50 +141,14 @@ func (s *Service) function(name string) *cove.Function {
 	return f.(*cove.Function)
 }
 
-// Create implements Functions.
-func (s *Service) Create(ctx context.Context, cfg cove.Config, src Code) (cove.Function, error) {
-	if s.function(cfg.Name) != nil {
-		return cove.Function{}, taken(cfg.Name)
-	}
-	return s.change(ctx, cfg.Name, true, Change{Config: &cfg, Code: src})
-}
-
-// Update implements Functions.
-func (s *Service) Update(ctx context.Context, name string, change Change) (cove.Function, error) {
-	return s.change(ctx, name, false, change)
-}
-
-// change makes a version. What can be refused without the code is refused
-// before it is received, and checked again under the lock, where it counts.
-func (s *Service) change(ctx context.Context, name string, create bool, c Change) (cove.Function, error) {
-	var reports []driver.Report
-	if s.Isolations != nil && c.Config != nil {
-		reports = s.Isolations(ctx)
-	}
-	if _, err := s.plan(name, create, c, reports); err != nil {
-		return cove.Function{}, err
-	}
-	var pkg *cove.Package
-	if c.Code.Archive != nil || c.Code.Files != nil {
-		added, release, err := s.Code.Add(ctx, code.Source(c.Code))
-		if err != nil {
-			return cove.Function{}, err
-		}
-		// Once the version is kept, it holds the package.
-		defer release()
-		pkg = &added
-	}
-	// From here on the caller's leaving changes nothing: it takes
-	// milliseconds, and half a change would be worse.
-	if err := ctx.Err(); err != nil {
-		return cove.Function{}, err
-	}
-	return s.commit(context.WithoutCancel(ctx), name, create, c, pkg, reports)
-}
-
 // plan is the version that c asks for, by what is active now.
 func (s *Service) plan(name string, create bool, c Change, reports []driver.Report) (cove.Version, error) {
-	old := s.function(name)
+	return s.planOn(s.function(name), name, create, c, reports)
+}
+
+// planOn is the version that c makes of old, nil for a function that is not
+// there.
+func (s *Service) planOn(old *cove.Function, name string, create bool, c Change, reports []driver.Report) (cove.Version, error) {
 	switch {
 	case create && old != nil:
 		return cove.Version{}, taken(name)
@@ -220,100 +186,6 @@ func (s *Service) reservedByOthers(name string) (sum cove.ByteSize) {
 		}
 	}
 	return sum
-}
-
-// commit makes the change final.
-func (s *Service) commit(ctx context.Context, name string, create bool, c Change, pkg *cove.Package, reports []driver.Report) (cove.Function, error) {
-	s.changes.Lock()
-	defer s.changes.Unlock()
-	v, err := s.plan(name, create, c, reports)
-	if err != nil {
-		return cove.Function{}, err
-	}
-	if pkg != nil {
-		v.Package = *pkg
-	}
-	old := s.function(name)
-	if old != nil {
-		v.Note = difference(old.Version, v)
-		if v.Note == "" {
-			return copyOf(old), nil
-		}
-	} else {
-		v.Note = "created"
-	}
-	if err := s.checkHandler(v); err != nil {
-		return cove.Function{}, err
-	}
-	if err := s.checkRoute(v); err != nil {
-		return cove.Function{}, err
-	}
-	v.ID, v.Created = strings.ToLower(rand.Text()), time.Now().UTC()
-	var f cove.Function
-	if create {
-		f, err = s.Store.CreateFunction(ctx, v)
-	} else {
-		f, err = s.Store.AddVersion(ctx, v, c.IfRevision)
-	}
-	if err != nil {
-		return cove.Function{}, err
-	}
-	return s.publish(old, &f)
-}
-
-// difference says what a new version changes; "" for nothing.
-func difference(old, v cove.Version) string {
-	config := !reflect.DeepEqual(old.Config, v.Config)
-	switch code := old.Package != v.Package; {
-	case code && config:
-		return "code and config"
-	case code:
-		return "code"
-	case config:
-		return "config"
-	}
-	return ""
-}
-
-// Rollback implements Functions. Activating what is active changes nothing.
-func (s *Service) Rollback(ctx context.Context, name string, number int, ifRevision int64) (cove.Function, error) {
-	if err := ctx.Err(); err != nil {
-		return cove.Function{}, err
-	}
-	ctx = context.WithoutCancel(ctx)
-	s.changes.Lock()
-	defer s.changes.Unlock()
-	old := s.function(name)
-	if old == nil {
-		return cove.Function{}, noFunction(name)
-	}
-	if err := checkRevision(old, ifRevision); err != nil {
-		return cove.Function{}, err
-	}
-	if old.Version.Number == number {
-		return copyOf(old), nil
-	}
-	v, err := s.Store.Version(ctx, name, number)
-	if err != nil {
-		return cove.Function{}, err
-	}
-	if v.Package != (cove.Package{}) && !s.Code.Present(v.Package) {
-		return cove.Function{}, cove.Errorf(cove.CodeConflict, "the code of version %d is missing from the data directory: deploy it again", number)
-	}
-	if _, ok := s.Runtimes.Lookup(v.Config.Runtime); !ok {
-		return cove.Function{}, cove.Errorf(cove.CodeConflict, "version %d needs the runtime %s, which this Cove does not have", number, v.Config.Runtime)
-	}
-	if err := s.checkRoute(v); err != nil {
-		return cove.Function{}, err
-	}
-	if err := s.checkReservation(old, v); err != nil {
-		return cove.Function{}, err
-	}
-	f, err := s.Store.Activate(ctx, name, number, ifRevision)
-	if err != nil {
-		return cove.Function{}, err
-	}
-	return s.publish(old, &f)
 }
 
 // Delete implements Functions.

@@ -26,8 +26,13 @@ type Functions interface {
 	// CreateFunction keeps a new function with v as its first, active version.
 	// It sets v.Number to 1 and the revision to 1.
 	CreateFunction(ctx context.Context, v cove.Version) (cove.Function, error)
-	// AddVersion keeps v as the next version and makes it the active one, if
-	// the function's revision is still ifRevision (0: whatever it is).
+	// NextNumber takes the number of the function's next version, for one that is
+	// made ready before it is kept. No other version ever gets that number,
+	// whether it is kept or not.
+	NextNumber(ctx context.Context, name string) (int, error)
+	// AddVersion keeps v and makes it the active version, if the function's
+	// revision is still ifRevision (0: whatever it is). Its number is the one that
+	// it has from NextNumber, or the next if it has none.
 	AddVersion(ctx context.Context, v cove.Version, ifRevision int64) (cove.Function, error)
 	// Activate makes an existing version the active one.
 	Activate(ctx context.Context, name string, number int, ifRevision int64) (cove.Function, error)

@@ -77,20 +77,41 @@ func (f *Functions) add(cfg cove.Config, pkg cove.Package, note string) cove.Fun
 }
 
 // Create refuses a taken name.
-func (f *Functions) Create(_ context.Context, cfg cove.Config, code deploy.Code) (cove.Function, error) {
+func (f *Functions) Create(_ context.Context, c deploy.Change) (d deploy.Deployed, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	cfg := *c.Config
 	if cfg.Name == "" {
-		return cove.Function{}, cove.Invalid("name", "a name is needed")
+		return d, cove.Invalid("name", "a name is needed")
 	}
 	if _, ok := f.active[cfg.Name]; ok {
-		return cove.Function{}, cove.Errorf(cove.CodeConflict, "there is a function %q already", cfg.Name)
+		return d, cove.Errorf(cove.CodeConflict, "there is a function %q already", cfg.Name)
 	}
-	pkg, err := f.keep(code)
+	pkg, err := f.keep(c.Code)
 	if err != nil {
-		return cove.Function{}, err
+		return d, err
 	}
-	return f.add(cfg, pkg, "created"), nil
+	if d.Warmed, err = warm(c.Warm, cfg.Name, 0, pkg); err != nil {
+		return d, err
+	}
+	d.Function = f.add(cfg, pkg, "created")
+	return d, nil
+}
+
+// warm fails for a function named "broken", and does nothing for one named
+// "imageless".
+func warm(wanted bool, name string, active int, pkg cove.Package) (*deploy.Warmed, error) {
+	switch {
+	case !wanted || pkg.SHA256 == "":
+		return nil, nil
+	case name == "imageless":
+		return &deploy.Warmed{Note: "the image of python3.13 is not there: cove image build python3.13"}, nil
+	case name == "broken":
+		e := BrokenImport()
+		e.Message = fmt.Sprintf("not deployed, version %d goes on: %s", active, e.Message)
+		return nil, e
+	}
+	return &deploy.Warmed{Ready: 1, Took: 12 * time.Millisecond}, nil
 }
 
 func (f *Functions) find(name string, rev int64) (cove.Function, error) {
@@ -105,16 +126,16 @@ func (f *Functions) find(name string, rev int64) (cove.Function, error) {
 }
 
 // Update makes a version.
-func (f *Functions) Update(_ context.Context, name string, c deploy.Change) (cove.Function, error) {
+func (f *Functions) Update(_ context.Context, name string, c deploy.Change) (d deploy.Deployed, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	fn, err := f.find(name, c.IfRevision)
 	if err != nil {
-		return fn, err
+		return d, err
 	}
 	pkg, err := f.keep(c.Code)
 	if err != nil {
-		return fn, err
+		return d, err
 	}
 	if pkg.SHA256 == "" {
 		pkg = fn.Version.Package
@@ -128,26 +149,34 @@ func (f *Functions) Update(_ context.Context, name string, c deploy.Change) (cov
 			}
 		}
 	}
-	return f.add(cfg, pkg, "updated"), nil
+	if d.Warmed, err = warm(c.Warm, name, fn.Version.Number, pkg); err != nil {
+		return d, err
+	}
+	d.Function = f.add(cfg, pkg, "updated")
+	return d, nil
 }
 
 // Rollback activates.
-func (f *Functions) Rollback(_ context.Context, name string, number int, rev int64) (cove.Function, error) {
+func (f *Functions) Rollback(_ context.Context, name string, to deploy.Target) (d deploy.Deployed, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	fn, err := f.find(name, rev)
+	fn, err := f.find(name, to.IfRevision)
 	if err != nil {
-		return fn, err
+		return d, err
 	}
 	for _, v := range f.versions[name] {
-		if v.Number == number {
+		if v.Number == to.Number {
+			if d.Warmed, err = warm(to.Warm, name, fn.Version.Number, v.Package); err != nil {
+				return d, err
+			}
 			fn.Version = v
 			fn.Revision++
 			f.active[name] = fn
-			return fn, nil
+			d.Function = fn
+			return d, nil
 		}
 	}
-	return fn, cove.Errorf(cove.CodeNotFound, "function %q has no version %d", name, number)
+	return d, cove.Errorf(cove.CodeNotFound, "function %q has no version %d", name, to.Number)
 }
 
 // Delete removes.

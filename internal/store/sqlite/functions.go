@@ -37,6 +37,19 @@ func (s *Store) CreateFunction(ctx context.Context, v cove.Version) (cove.Functi
 	return cove.Function{Name: v.Function, Revision: 1, Version: v, Created: v.Created, Updated: v.Created}, nil
 }
 
+// NextNumber implements store.Functions.
+func (s *Store) NextNumber(ctx context.Context, name string) (int, error) {
+	var number int
+	err := s.tx(ctx, "number a version", func(tx *sql.Tx) error {
+		err := tx.QueryRowContext(ctx, `UPDATE functions SET last = last + 1 WHERE name = ? RETURNING last`, name).Scan(&number)
+		if errors.Is(err, sql.ErrNoRows) {
+			return noFunction(name)
+		}
+		return err
+	})
+	return number, err
+}
+
 // AddVersion implements store.Functions.
 func (s *Store) AddVersion(ctx context.Context, v cove.Version, ifRevision int64) (cove.Function, error) {
 	var f cove.Function
@@ -45,14 +58,16 @@ func (s *Store) AddVersion(ctx context.Context, v cove.Version, ifRevision int64
 		if err != nil {
 			return err
 		}
-		v.Number = row.last + 1
+		if v.Number == 0 {
+			v.Number = row.last + 1
+		}
 		v.Created = fromMicros(toMicros(v.Created))
 		if err := s.insert(ctx, tx, v); err != nil {
 			return err
 		}
 		f = row.function(v, v.Created)
 		_, err = tx.ExecContext(ctx, `UPDATE functions SET revision = ?, active = ?, last = ?, updated = ? WHERE name = ?`,
-			f.Revision, v.Number, v.Number, toMicros(f.Updated), v.Function)
+			f.Revision, v.Number, max(row.last, v.Number), toMicros(f.Updated), v.Function)
 		return err
 	})
 	return f, err

@@ -30,6 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"an old version can be activated and keeps its note":        activate,
 		"pruning spares the newest and the active version":          prune,
 		"a number is never used twice":                              numbers,
+		"a number that was taken belongs to one version or none":    taken,
 		"a deleted function takes its versions with it":             deleting,
 		"packages are those that a version refers to":               packages,
 		"all functions come in the order of their names":            order,
@@ -284,4 +285,37 @@ func tokens(t *testing.T, s store.Store) {
 	if text, _ := json.Marshal(b); strings.Contains(strings.ToLower(string(text)), "hash") {
 		t.Errorf("a token in JSON tells its hash: %s", text)
 	}
+}
+
+func taken(t *testing.T, s store.Store) {
+	must[cove.Function](t)(s.CreateFunction(t.Context(), Version("hello")))
+	number := func(want int) int {
+		t.Helper()
+		got := must[int](t)(s.NextNumber(t.Context(), "hello"))
+		if got != want {
+			t.Fatalf("the next number is %d, want %d", got, want)
+		}
+		return got
+	}
+	add := func(number, want int) {
+		t.Helper()
+		v := Version("hello")
+		v.Number = number
+		f := must[cove.Function](t)(s.AddVersion(t.Context(), v, 0))
+		if f.Version.Number != want {
+			t.Fatalf("the version has number %d, want %d", f.Version.Number, want)
+		}
+		same(t, must[cove.Version](t)(s.Version(t.Context(), "hello", want)), f.Version)
+	}
+	number(2) // It is given up.
+	first, second := number(3), number(4)
+	add(second, 4)
+	add(first, 3)
+	add(0, 5)
+	number(6)
+	if f := must[cove.Function](t)(s.Function(t.Context(), "hello")); f.Version.Number != 5 || f.Revision != 4 {
+		t.Errorf("taking a number changed the function: %+v", f)
+	}
+	_, err := s.NextNumber(t.Context(), "nobody")
+	wantCode(t, err, cove.CodeNotFound, "nobody")
 }
