@@ -54,6 +54,8 @@ type Conn struct {
 	r, w int
 	// begun says that something has come since the last frame was written.
 	begun bool
+	// preparing says that a PREPARED has been promised and not come yet.
+	preparing bool
 	// streaming is the id of the call whose streamed answer is being read.
 	streaming uint64
 	chunk     []byte
@@ -96,9 +98,36 @@ func (c *Conn) Hello(ctx context.Context) (Hello, error) {
 		if h.Protocol != ProtocolVersion {
 			return protocolError("the shim speaks version %d of the protocol, this Cove version %d", h.Protocol, ProtocolVersion)
 		}
+		c.preparing = h.Prepares
 		return nil
 	})
 	return h, err
+}
+
+// Prepared waits until the shim has done all that it can do before INIT, so that
+// Init takes the least time. It is for stem cells: Init may be called without it,
+// and then does that waiting itself. ctx bounds the wait; when it ends, the Conn
+// has.
+func (c *Conn) Prepared(ctx context.Context) error {
+	if !c.preparing {
+		return c.broken
+	}
+	return c.bounded(ctx, func() error {
+		t, id, n, err := c.header()
+		if err != nil {
+			return err
+		}
+		return c.prepared(t, id, n)
+	})
+}
+
+// prepared takes the frame that was promised.
+func (c *Conn) prepared(t FrameType, id uint64, n int) error {
+	if t != FramePrepared || id != 0 || n != 0 {
+		return protocolError("frame %#x with id %#x where PREPARED was to come", t, id)
+	}
+	c.preparing = false
+	return nil
 }
 
 // Init gives the shim its function and waits until its handler is imported.
@@ -120,6 +149,11 @@ func (c *Conn) Init(ctx context.Context, init Init) error {
 			return writeError(err)
 		}
 		t, id, n, err := c.header()
+		if err == nil && c.preparing {
+			if err = c.prepared(t, id, n); err == nil {
+				t, id, n, err = c.header()
+			}
+		}
 		switch {
 		case err != nil:
 			return err
@@ -420,7 +454,7 @@ func (c *Conn) done(err error) error {
 	if err != nil && !errors.As(err, &function) {
 		err = c.breaks(err)
 	}
-	if c.streaming == 0 && c.r < c.w && c.broken == nil {
+	if c.streaming == 0 && !c.preparing && c.r < c.w && c.broken == nil {
 		_ = c.breaks(protocolError("%d bytes behind the end of an answer", c.w-c.r))
 	}
 	if c.r == c.w || c.broken != nil {

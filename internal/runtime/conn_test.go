@@ -137,6 +137,45 @@ func TestConnStart(t *testing.T) {
 			t.Errorf("INIT %+v", init)
 		}
 	})
+	t.Run("PREPARED is waited for, by itself or in Init", func(t *testing.T) {
+		t.Parallel()
+		for _, wait := range []bool{true, false} {
+			c, p := pair(t, runtime.Options{})
+			_, err := p.c.Write(append(frame(runtime.FrameHello, 0, `{"protocol":1,"prepares":true}`), frame(runtime.FramePrepared, 0, "")...))
+			must(t, err)
+			_, err = c.Hello(t.Context())
+			must(t, err)
+			if wait {
+				must(t, c.Prepared(t.Context()))
+				must(t, c.Prepared(t.Context()))
+			}
+			p.serve(func(runtime.FrameType, uint64, []byte) []byte { return frame(runtime.FrameReady, 0, "") })
+			must(t, c.Init(t.Context(), runtime.Init{}))
+			if !c.Usable() {
+				t.Error("not usable")
+			}
+		}
+	})
+	t.Run("a shim that promises no PREPARED is not waited for", func(t *testing.T) {
+		t.Parallel()
+		c, p := pair(t, runtime.Options{})
+		_, err := p.c.Write(frame(runtime.FrameHello, 0, `{"protocol":1}`))
+		must(t, err)
+		_, err = c.Hello(t.Context())
+		must(t, err)
+		must(t, c.Prepared(t.Context()))
+	})
+	t.Run("anything else than PREPARED breaks the protocol", func(t *testing.T) {
+		t.Parallel()
+		c, p := pair(t, runtime.Options{})
+		_, err := p.c.Write(append(frame(runtime.FrameHello, 0, `{"protocol":1,"prepares":true}`), frame(runtime.FrameReady, 0, "")...))
+		must(t, err)
+		_, err = c.Hello(t.Context())
+		must(t, err)
+		if err := c.Prepared(t.Context()); !errors.Is(err, runtime.ErrProtocol) || c.Usable() {
+			t.Errorf("error %v", err)
+		}
+	})
 	t.Run("an INIT_ERROR is the function's error", func(t *testing.T) {
 		t.Parallel()
 		c, p := pair(t, runtime.Options{})

@@ -33,6 +33,7 @@ const (
 	FrameStream    FrameType = 0x86
 	FrameChunk     FrameType = 0x87
 	FrameEnd       FrameType = 0x88
+	FramePrepared  FrameType = 0x89
 )
 
 // The limits of the protocol, in bytes.

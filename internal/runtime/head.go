@@ -67,8 +67,11 @@ func decodeHead(b []byte) (*Head, error) {
 		return plainJSON(), nil
 	}
 	h := &Head{}
-	if err := json.Unmarshal(b, h); err != nil {
-		return nil, cove.Errorf(cove.CodeInvalidResponse, "the head of the answer is not valid: %v", err)
+	if !scanHead(b, h) {
+		*h = Head{}
+		if err := json.Unmarshal(b, h); err != nil {
+			return nil, cove.Errorf(cove.CodeInvalidResponse, "the head of the answer is not valid: %v", err)
+		}
 	}
 	if h.Status == 0 {
 		h.Status = 200

@@ -310,7 +310,7 @@ func TestMuxStreams(t *testing.T) {
 	t.Run("the deadline ends a stream, and what comes of it later is dropped", func(t *testing.T) {
 		t.Parallel()
 		m, p := shared(t)
-		c, id := streaming(t, m, p, time.Now().Add(50*time.Millisecond))
+		c, id := streaming(t, m, p, time.Now().Add(500*time.Millisecond))
 		if _, err := c.Next(); !isDeadline(err) {
 			t.Errorf("error %v", err)
 		}

@@ -18,6 +18,9 @@ type Hello struct {
 	Protocol int    `json:"protocol"`
 	Runtime  string `json:"runtime"` // "python"
 	Version  string `json:"version"` // "3.13.5"
+	// Prepares says that a PREPARED follows once the shim has done all that it can
+	// do before INIT.
+	Prepares bool `json:"prepares"`
 }
 
 // Init is the body of INIT: it turns a stem cell into an instance.

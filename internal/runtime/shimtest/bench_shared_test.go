@@ -107,7 +107,9 @@ func BenchmarkWorkers(b *testing.B) {
 				if _, err := conn.Hello(b.Context()); err != nil {
 					b.Fatal(err)
 				}
-				time.Sleep(100 * time.Millisecond) // It is the best case: a stem cell.
+				if err := conn.Prepared(b.Context()); err != nil { // It is the best case: a stem cell.
+					b.Fatal(err)
+				}
 				begin := time.Now()
 				initialise(b, l, conn, p)
 				one := pid(b, conn, 1, "0")

@@ -83,7 +83,9 @@ func BenchmarkStart(b *testing.B) {
 				if _, err := conn.Hello(b.Context()); err != nil {
 					b.Fatal(err)
 				}
-				time.Sleep(100 * time.Millisecond) // A stem cell has been waiting.
+				if err := conn.Prepared(b.Context()); err != nil { // A stem cell has been waiting.
+					b.Fatal(err)
+				}
 				begin := time.Now()
 				initialise(b, l, conn, p)
 				if _, err := conn.Invoke(time.Now().Add(time.Minute), &runtime.Invoke{Kind: cove.KindDirect, Marker: "m"}); err != nil {

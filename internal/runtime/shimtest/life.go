@@ -265,6 +265,19 @@ exports.handler = async (event) => {
 				t.Errorf("exit code %d", code)
 			}
 		}},
+		{"what the shim does before INIT leaves no trace", tells, func(t *testing.T, s *session) {
+			s.prepared(t)
+			if text := s.logs.text(); text != "" {
+				t.Errorf("log %q", text)
+			}
+			s.mustLoad(t)
+			if got := tell(t, s); got.RequestID != "request-1" || len(got.Hidden) != 0 {
+				t.Errorf("context %+v", got)
+			}
+			if text := s.printed(t); text != "" {
+				t.Errorf("log %q", text)
+			}
+		}},
 		{"a stem cell whose stream ends is gone", echo, func(t *testing.T, s *session) {
 			check(t, s.conn.Close())
 			if code := s.exit(t); code != 0 {

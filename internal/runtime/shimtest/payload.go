@@ -97,7 +97,8 @@ func payloadRules() []rule {
 			}
 		}},
 		{"frames that arrive byte by byte are put together", echo, func(t *testing.T, s *session) {
-			// The session's HELLO has been read; what follows is cut up.
+			// The session's HELLO and PREPARED have been read; what follows is cut up.
+			s.prepared(t)
 			s.conn = runtime.NewConn(&chopped{Conn: s.proc.Conn}, runtime.Options{})
 			s.mustLoad(t)
 			for range 3 {
@@ -119,6 +120,7 @@ func payloadRules() []rule {
 			}
 		}},
 		{"frames that arrive together are taken apart", echo, func(t *testing.T, s *session) {
+			s.prepared(t)
 			body, err := json.Marshal(s.init)
 			check(t, err)
 			all := rawFrame(runtime.FrameInit, 0, body)

@@ -144,6 +144,16 @@ func greet(t *testing.T, lang Language, p *Process, c net.Conn) *session {
 	return s
 }
 
+// prepared waits until the shim is ready for INIT.
+func (s *session) prepared(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := s.conn.Prepared(ctx); err != nil {
+		t.Fatalf("PREPARED: %v; log: %s", err, s.logs.text())
+	}
+}
+
 // load sends INIT.
 func (s *session) load(t *testing.T) error {
 	t.Helper()

@@ -5,7 +5,7 @@
 const fs = require('node:fs');
 
 const INIT = 0x01, INVOKE = 0x02, SHUTDOWN = 0x03, CANCEL = 0x04, CREDIT = 0x05;
-const HELLO = 0x81, READY = 0x82, INIT_ERROR = 0x83, RESULT = 0x84, ERROR = 0x85, STREAM = 0x86, CHUNK = 0x87, END = 0x88;
+const HELLO = 0x81, READY = 0x82, INIT_ERROR = 0x83, RESULT = 0x84, ERROR = 0x85, STREAM = 0x86, CHUNK = 0x87, END = 0x88, PREPARED = 0x89;
 const MAX_HEAD = (1 << 20) - 64;
 const MAX_CHUNK = 1 << 20;
 const MAX_MESSAGE = 16 << 10;
@@ -23,6 +23,7 @@ const state = {
   maxAnswer: 6 << 20,
   call: null, // the running call, where there is one at a time
   shared: null, // the calls in flight, where there are several; see shared.cjs
+  rehearsing: false, // nothing is written; see rehearse
   waiting: [], // calls that came while another ran or the handler was being loaded
 };
 
@@ -78,6 +79,7 @@ function connect() {
 
 /** Writes all of data to a descriptor that blocks. */
 function writeAll(fd, data) {
+  if (state.rehearsing) return;
   for (let at = 0; at < data.length;) {
     try {
       at += fs.writeSync(fd, data, at);
@@ -136,13 +138,14 @@ function send(kind, id, head, payload = EMPTY) {
 
 /** Returns whether more may be written without waiting for 'drain'. */
 function write(data) {
+  if (state.rehearsing) return true;
   const socket = state.socket;
   if (socket === null || socket.writableLength === 0) {
     let n = 0;
     try {
       n = fs.writeSync(state.conn, data, 0, data.length);
     } catch (e) {
-      if (e.code !== 'EAGAIN') process.reallyExit(1); // The stream is gone.
+      if (e.code !== 'EAGAIN') process.reallyExit(e.code === 'EPIPE' ? 0 : 1); // The stream is gone.
     }
     if (n === data.length) return true;
     data = data.subarray(n);
@@ -513,7 +516,7 @@ function finish(call) {
   call.done = true;
   state.call = null;
   if (state.waiting.length) setImmediate(next);
-  writeAll(state.log, call.marker);
+  if (call.marker !== null) writeAll(state.log, call.marker);
   return true;
 }
 
@@ -547,7 +550,7 @@ function invoke(frame) {
   const split = 17 + frame.readUInt32BE(13);
   const head = JSON.parse(frame.utf8Slice(17, split));
   const call = {
-    id: Buffer.from(frame.subarray(5, 13)), http: head.kind === 'http', marker: Buffer.from(head.marker + '\n'),
+    id: Buffer.from(frame.subarray(5, 13)), http: head.kind === 'http', marker: head.marker ? Buffer.from(head.marker + '\n') : null,
     done: false, streaming: false,
   };
   if (state.shared !== null) state.shared.begin(call, () => run(call, head, frame.subarray(split)));
@@ -705,10 +708,35 @@ function take(frame) {
   }
 }
 
+/**
+ * Plays an INIT and calls of a function that does nothing, while nobody waits:
+ * whatever runs for the first time has to be compiled. Nothing of it leaves the
+ * process. It waits for promises only, so no frame is read before it is over.
+ */
+async function rehearse() {
+  const runtime = process.env.COVE_RUNTIME;
+  const entropy = Buffer.alloc(32).toString('base64');
+  const init = JSON.stringify({ function: '', version: 0, handler: 'idle.handler', code_dir: __dirname, env: {}, memory_mib: 0, max_answer: 1 << 20, entropy });
+  state.handler = await load(JSON.parse(Buffer.from(init).utf8Slice(0)));
+  for (const kind of ['direct', 'http']) {
+    const head = JSON.stringify({ kind, request_id: '', timeout_ms: 0, marker: '', event: { headers: {} } });
+    const frame = Buffer.alloc(17 + head.length + 2);
+    frame[4] = INVOKE;
+    frame.writeUInt32BE(head.length, 13);
+    frame.write(head + '{}', 17);
+    take(frame);
+    while (state.call !== null) await null;
+  }
+  state.handler = null;
+  delete require.cache[require('node:path').join(__dirname, 'idle.cjs')];
+  if (runtime !== undefined) process.env.COVE_RUNTIME = runtime;
+}
+
 function main() {
   connect();
   const version = process.versions.node;
-  send(HELLO, NO_ID, Buffer.from(`{"protocol":1,"runtime":"node","version":"${version}"}`));
+  send(HELLO, NO_ID, Buffer.from(`{"protocol":1,"runtime":"node","version":"${version}","prepares":true}`));
+  state.rehearsing = true;
   standardStreams();
   uncaught('uncaughtException');
   uncaught('unhandledRejection', 'Runtime.UnhandledPromiseRejection');
@@ -727,8 +755,10 @@ function main() {
   const gone = () => process.reallyExit(0);
   state.socket.on('end', gone).on('close', gone).on('error', gone);
   state.socket.resume();
-  // What INIT will need is loaded while nobody waits for it.
-  for (const name of ['node:v8', 'node:module', 'node:path']) require(name);
+  rehearse().then(() => {
+    state.rehearsing = false;
+    send(PREPARED, NO_ID, EMPTY);
+  });
 }
 
 main();

@@ -3,7 +3,7 @@
 import posix
 import sys
 
-INIT, INVOKE, SHUTDOWN = 0x01, 0x02, 0x03
+INIT, INVOKE, SHUTDOWN, PREPARED = 0x01, 0x02, 0x03, 0x89
 READY, INIT_ERROR, RESULT, ERROR, STREAM, CHUNK, END = range(0x82, 0x89)
 MAX_HEAD = (1 << 20) - 64
 MAX_CHUNK = 1 << 20
@@ -65,8 +65,10 @@ class Wire:
             self.send(payload)
 
     def mark(self, marker):
-        """Flushes what was printed and closes it off in the log stream."""
+        """Flushes what was printed and closes it off in the log stream, if there is a marker."""
         flush()
+        if not marker:
+            return
         data = marker.encode() + b"\n"
         try:
             self.log.sendall(data)
@@ -168,6 +170,14 @@ def late_imports():
     decoder = json.JSONDecoder()
     decode_json, scan_json = decoder.decode, decoder.scan_once
     STDLIB = os.path.dirname(os.__file__) + "/"
+
+    # What is slow the first time it is used.
+    import binascii
+    import importlib.machinery
+
+    os.environ["COVE_RUNTIME"] = os.environ.pop("COVE_RUNTIME", "python%d.%d" % sys.version_info[:2])
+    decode_json(to_json({"a": ["b", 1, None]}).decode())
+    os.path.isfile(os.path.realpath(SHIM))
 
 
 def to_json(value):
@@ -350,7 +360,7 @@ def load(init):
 
 def prepare(init, code_dir, handler):
     """The process as a program for Lambda expects it."""
-    runtime = os.environ.get("COVE_RUNTIME", "python%d.%d" % sys.version_info[:2])
+    runtime = os.environ["COVE_RUNTIME"]
     for name in ("COVE_RUNTIME", "COVE_CONN", "COVE_LOG", "COVE_WORKER"):
         os.environ.pop(name, None)
     function, version, memory = init["function"], str(init["version"]), str(init["memory_mib"])
@@ -406,7 +416,8 @@ def import_file(name, path):
     try:
         __import__(name)
         module = sys.modules[name]
-        if os.path.realpath(getattr(module, "__file__", None) or "") != os.path.realpath(path):
+        found = getattr(module, "__file__", None) or ""
+        if found != path and os.path.realpath(found) != os.path.realpath(path):
             # A module of Python's own has that name and was there first.
             from importlib.util import module_from_spec, spec_from_file_location
 
@@ -744,7 +755,10 @@ def serve(conn, log):
     watch(conn.fileno())
     os.register_at_fork(after_in_child=Shim.fork_child)
     try:
+        Shim.wire.frame(PREPARED, NO_ID)
         Shim.run()
+    except BrokenPipeError:
+        posix._exit(0)
     except OSError:
         # The stream is gone, or the handler closed its descriptor.
         posix._exit(1)

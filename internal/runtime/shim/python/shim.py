@@ -39,7 +39,7 @@ def main():
     posix.dup2(log.fileno(), 2)
     if not worker:
         conn = connect(env.get(b"COVE_CONN", b"/cove/conn.sock"))
-    hello = b'{"protocol":1,"runtime":"python","version":"%d.%d.%d"}' % sys.version_info[:3]
+    hello = b'{"protocol":1,"runtime":"python","version":"%d.%d.%d","prepares":true}' % sys.version_info[:3]
     conn.sendall((9 + len(hello)).to_bytes(4, "big") + b"\x81" + bytes(8) + hello)
 
     path = __file__.rpartition("/")[0] + "/serve.py"
