@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -39,7 +40,11 @@ type Stream struct {
 	version  int
 	instance string
 
+	// reading is held while output is read and taken; it comes before mu.
+	reading sync.Mutex
+
 	mu      sync.Mutex
+	raw     syscall.RawConn     // reads without waiting; set where no markers are needed
 	shared  map[string]*Segment // by marker, where lines carry one; see Share
 	pending []*Segment          // began and not yet marked as ended, the oldest first
 	buf     []byte              // the beginning of a line that has no end yet
@@ -67,15 +72,18 @@ func (b *Book) Stream(function string, version int, instance string) *Stream {
 	return &Stream{book: b, function: function, version: version, instance: instance}
 }
 
-// Begin says that the next output is that of requestID until the segment's
-// marker comes by. It must be called before the handler can run.
+// Begin says that the next output is that of requestID, until the segment's marker
+// comes by or, where it has none, until End. It must be called before the handler
+// can run.
 func (s *Stream) Begin(requestID string) *Segment {
-	var random [16]byte
-	rand.Read(random[:]) // Never fails; see crypto/rand.
 	g := &Segment{stream: s, requestID: requestID, ended: make(chan struct{})}
-	g.marker = hex.AppendEncode(append(make([]byte, 0, markerLen), markerPrefix...), random[:])
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.raw == nil {
+		var random [16]byte
+		rand.Read(random[:]) // Never fails; see crypto/rand.
+		g.marker = hex.AppendEncode(append(make([]byte, 0, markerLen), markerPrefix...), random[:])
+	}
 	if s.done {
 		close(g.ended)
 		return g
@@ -94,7 +102,8 @@ func (s *Stream) Begin(requestID string) *Segment {
 	return g
 }
 
-// Marker is what the shim writes into the stream when the handler has ended.
+// Marker is what the shim writes into the stream when the handler has ended; ""
+// if it is not to write anything.
 func (g *Segment) Marker() string { return string(g.marker) }
 
 // Withdraw ends the segment of an invocation that never got to the sandbox, so
@@ -215,7 +224,7 @@ func (s *Stream) drop(b []byte) (used int, lines []Line, more bool) {
 // findMarker is where the marker of the invocation that runs begins in b, -1 if
 // it is not there. It looks from the byte from on.
 func (s *Stream) findMarker(b []byte, from int) int {
-	if len(s.pending) == 0 {
+	if len(s.pending) == 0 || len(s.pending[0].marker) == 0 {
 		return -1
 	}
 	start := bytes.Index(b[from:], s.pending[0].marker)
@@ -279,9 +288,12 @@ func (s *Stream) report(requestID string, of share) []Line {
 	}
 }
 
+// index is where g is among the pending ones, -1 if it is over.
+func (s *Stream) index(g *Segment) int { return slices.Index(s.pending, g) }
+
 // remove takes g out of the pending ones and says whether it was one.
 func (s *Stream) remove(g *Segment) bool {
-	i := slices.Index(s.pending, g)
+	i := s.index(g)
 	if i < 0 {
 		return false
 	}

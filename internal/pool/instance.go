@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync/atomic"
 	"time"
 
@@ -63,6 +62,9 @@ func newInstance(g *group, c *cell, class cove.StartClass, release func()) *inst
 		logs:     g.pool.o.Logs.Stream(v.Function, v.Number, c.id),
 		logsDone: make(chan struct{}),
 	}
+	if g.concurrency > 1 {
+		in.logs.Share()
+	}
 	doomed, doom := context.WithCancelCause(context.Background())
 	in.doomed, in.doom = doomed, func(reason string) { doom(errors.New(reason)) }
 	g.pool.live.Go(in.drain)
@@ -73,8 +75,7 @@ func newInstance(g *group, c *cell, class cove.StartClass, release func()) *inst
 // drain reads what the sandbox prints, for as long as it lives.
 func (in *instance) drain() {
 	defer close(in.logsDone)
-	defer in.logs.Close()
-	_, _ = io.Copy(in.logs, in.sandbox.Logs())
+	in.logs.Drain(in.sandbox.Logs())
 }
 
 // keep waits for the end of the instance, by itself or by doom, and removes it.

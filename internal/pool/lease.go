@@ -29,6 +29,8 @@ type Lease struct {
 	caller caller
 	// shared is the caller where others use the instance too.
 	shared *rt.Caller
+	// segment is where what the request prints goes.
+	segment *logs.Segment
 
 	mu   sync.Mutex
 	over bool
@@ -70,8 +72,12 @@ func (l *Lease) InitTook() time.Duration {
 
 func (l *Lease) fresh() bool { return l.class == cove.StartCold || l.class == cove.StartStem }
 
-// Begin opens the segment of the instance's log that is requestID's.
-func (l *Lease) Begin(requestID string) *logs.Segment { return l.in.logs.Begin(requestID) }
+// Begin opens the segment of the instance's log that is requestID's. Release ends
+// it.
+func (l *Lease) Begin(requestID string) *logs.Segment {
+	l.segment = l.in.logs.Begin(requestID)
+	return l.segment
+}
 
 // Invoke is Conn.Invoke of the instance.
 func (l *Lease) Invoke(deadline time.Time, call *rt.Invoke) (*rt.Answer, error) {
@@ -112,6 +118,9 @@ func (l *Lease) Release() {
 	l.over = usable
 	l.mu.Unlock()
 	if usable {
+		if l.segment != nil {
+			l.segment.End()
+		}
 		l.in.group.release(l.in, time.Since(l.began))
 	} else {
 		l.Break("its connection is broken")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -337,6 +338,15 @@ func (l *logs) Read(p []byte) (int, error) {
 		err = io.EOF
 	}
 	return n, err
+}
+
+// SyscallConn implements syscall.Conn.
+func (l *logs) SyscallConn() (syscall.RawConn, error) {
+	c, ok := l.Conn.(syscall.Conn)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return c.SyscallConn()
 }
 
 // close waits a moment for the reader of what is left, if anything is.

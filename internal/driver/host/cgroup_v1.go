@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -255,14 +254,23 @@ func gone(err error) error {
 	return err
 }
 
-// readAll reads a short file of the kernel from its beginning into buf.
+// readAll reads a short file of the kernel from its beginning into buf, in one
+// system call: the kernel gives such a file whole, and usage is in the path of
+// every request.
 func readAll(f *os.File, buf []byte) ([]byte, error) {
 	if f == nil {
 		return nil, os.ErrClosed
 	}
-	n, err := f.ReadAt(buf, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
+	raw, err := f.SyscallConn()
+	if err != nil {
 		return nil, err
+	}
+	n := 0
+	if failed := raw.Control(func(fd uintptr) { n, err = unix.Pread(int(fd), buf, 0) }); failed != nil {
+		return nil, failed
+	}
+	if err != nil {
+		return nil, &os.PathError{Op: "read", Path: f.Name(), Err: err}
 	}
 	return buf[:n], nil
 }
