@@ -52,7 +52,7 @@ func (r *Report) tables() []table {
 func (r *Report) startTable() table {
 	t := table{ID: "starts", Title: "Start classes", Numbers: 4,
 		Note:   "From the call to its answer, by what the call found: nothing (cold), a sandbox with the language started (stem), a paused instance (thawed). Warm calls are below.",
-		Header: []string{"function", "runtime", "isolation", "class", "n", "p50", "p90", "p99", "start", "init", "to the first", ""}}
+		Header: []string{"function", "runtime", "isolation", "class", "n", "p50", "p90", "p99", "start", "init", r.toFirst(), ""}}
 	for _, x := range r.Starts {
 		t.Rows = append(t.Rows, []string{
 			x.Subject, x.Runtime, x.Isolation, string(x.Class), count(x.Took.N), ms(x.Took.P50), ms(x.Took.P90), ms(x.Took.P99),
@@ -75,7 +75,7 @@ func (r *Report) burstTable() table {
 
 func (r *Report) warmTable() table {
 	t := table{ID: "warm", Title: "Warm calls", Numbers: 3, Note: "One call after the other of an instance that waits: the whole way there and back.",
-		Header: []string{"function", "runtime", "isolation", "n", "p50", "p90", "p99", "max", "to the first", ""}}
+		Header: []string{"function", "runtime", "isolation", "n", "p50", "p90", "p99", "max", r.toFirst(), ""}}
 	for _, x := range r.Warm {
 		t.Rows = append(t.Rows, []string{
 			x.Subject, x.Runtime, x.Isolation, count(x.Took.N), ms(x.Took.P50), ms(x.Took.P90), ms(x.Took.P99), ms(x.Took.Max), ratio(x.Ratio, x.Same), x.Counted.words(),
@@ -155,7 +155,7 @@ func (r *Report) costTable() table {
 	c := r.Cost
 	t := table{ID: "cost", Title: "Cost", Numbers: 3,
 		Note: fmt.Sprintf("At %s per vCPU-hour and %s per GiB-hour (%s), with %s calls per second, an idle instance kept for %s.",
-			money(c.Prices.VCPUHour, c.Prices.Currency), money(c.Prices.GiBHour, c.Prices.Currency), c.Prices.origin(), c.Traffic.words(), c.Traffic.KeepAlive),
+			exactly(c.Prices.VCPUHour, c.Prices.Currency), exactly(c.Prices.GiBHour, c.Prices.Currency), c.Prices.origin(), c.Traffic.words(), c.Traffic.KeepAlive),
 		Header: []string{"function", "runtime", "isolation", "per month", "per million", "calls", "starts", "working", "idle", "stem cells", "instances", "with a start"}}
 	for _, x := range c.Bills {
 		b, cur := x.Bill, c.Prices.Currency
@@ -265,6 +265,14 @@ func (t *textReport) foot(r *Report) {
 	}
 }
 
+// toFirst heads the column of ratios to the first isolation.
+func (r *Report) toFirst() string {
+	if len(r.Isolations) == 0 {
+		return "ratio"
+	}
+	return "to " + r.Isolations[0].Name
+}
+
 func (r *Report) headline() string {
 	return fmt.Sprintf("cove %s, %s, %s form, measured in %s, seed %d", r.Cove, r.Started.Format("2006-01-02 15:04 MST"), r.Form, r.Took.Round(time.Second), r.Seed)
 }
@@ -343,6 +351,11 @@ func gib(b cove.ByteSize) string { return digits(float64(b)/float64(cove.GiB)) +
 func percent(f float64) string { return fmt.Sprintf("%.1f %%", f*100) }
 
 func money(f float64, currency string) string { return digits(f) + " " + currency }
+
+// exactly is a price as it was given.
+func exactly(f float64, currency string) string {
+	return strconv.FormatFloat(f, 'f', -1, 64) + " " + currency
+}
 
 // perSecond is a rate in words that say something at both ends.
 func perSecond(rate float64) string {

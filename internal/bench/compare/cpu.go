@@ -19,6 +19,9 @@ const (
 	// divided by: the kernel counts in hundredths of a second.
 	startsInBlock = 4
 	callsInBlock  = 500
+	// busyRest is how many processors may be busy with other things until the
+	// report says that it is not exact.
+	busyRest = 0.1
 )
 
 // meter reads the processor time that everything on the machine uses, less what
@@ -30,21 +33,26 @@ type meter struct {
 }
 
 // begin watches the machine at rest, and begins to count.
-func begin() (*meter, error) {
-	m := &meter{}
+func begin() (m *meter, err error) {
+	m = &meter{}
+	m.rest, err = m.watch()
+	return m, err
+}
+
+// watch is how many processors are busy while nothing is asked of the machine.
+func (m *meter) watch() (float64, error) {
 	before, err := m.read()
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	ownBefore := m.own
+	own := m.own
 	time.Sleep(restTime)
 	after, err := m.read()
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	u := after.Since(before)
-	m.rest = max(0, (u.Busy-(m.own-ownBefore)).Seconds()/u.Elapsed.Seconds())
-	return m, nil
+	return max(0, (u.Busy-(m.own-own)).Seconds()/u.Elapsed.Seconds()), nil
 }
 
 func (m *meter) read() (bench.Host, error) {
@@ -58,15 +66,21 @@ func (m *meter) read() (bench.Host, error) {
 	return host, err
 }
 
-// used is what was used since begin, in CPU seconds.
+// used is what was used since begin, in CPU seconds. The machine is watched once
+// more afterwards; what it does at rest is taken as the mean of the two.
 func (m *meter) used() (float64, error) {
 	before, own := m.host, m.own
 	after, err := m.read()
 	if err != nil {
 		return 0, err
 	}
-	u := after.Since(before)
-	return max(0, (u.Busy-(m.own-own)).Seconds()-m.rest*u.Elapsed.Seconds()), nil
+	u, mine := after.Since(before), m.own-own
+	later, err := m.watch()
+	if err != nil {
+		return 0, err
+	}
+	m.rest = (m.rest + later) / 2
+	return max(0, (u.Busy-mine).Seconds()-m.rest*u.Elapsed.Seconds()), nil
 }
 
 // cpuPlace collects the blocks of one subject in one isolation.
@@ -75,7 +89,10 @@ type cpuPlace struct {
 	isolation     string
 	class         cove.StartClass
 	starts, calls []float64
-	err           error
+	// rest is how many processors were busy at most while nothing was asked of the
+	// machine.
+	rest float64
+	err  error
 }
 
 // measureCPU measures the processor time of starts and of calls, in blocks that
@@ -100,7 +117,9 @@ func (r *run) measureCPU(ctx context.Context, budget time.Duration, tell func(fl
 		}
 		tell(min(1, float64(time.Since(began))/float64(budget)))
 	}
+	rest := 0.0
 	for _, p := range places {
+		rest = max(rest, p.rest)
 		if p.err != nil {
 			r.remark("processor time of %s in %s: %v", p.subject.label(), p.isolation, p.err)
 		}
@@ -113,6 +132,9 @@ func (r *run) measureCPU(ctx context.Context, budget time.Duration, tell func(fl
 		row.PerStartLow, row.PerStart, row.PerStartHigh = spread(p.starts)
 		row.CallsLow, row.PerThousand, row.CallsHigh = spread(p.calls)
 		r.report.CPU = append(r.report.CPU, row)
+	}
+	if rest > busyRest {
+		r.remark("other programs kept up to %.1f processors busy while processor time was measured: it is not exact", rest)
 	}
 	return bench.Noise{}, nil
 }
@@ -157,7 +179,7 @@ func (r *run) cpuBlock(ctx context.Context, p *cpuPlace) error {
 	if err != nil {
 		return err
 	}
-	p.starts = append(p.starts, used/startsInBlock)
+	p.starts, p.rest = append(p.starts, used/startsInBlock), max(p.rest, m.rest)
 	return r.cpuCalls(ctx, p)
 }
 
@@ -189,7 +211,7 @@ func (r *run) cpuCalls(ctx context.Context, p *cpuPlace) error {
 	if err != nil {
 		return err
 	}
-	p.calls = append(p.calls, used*1000/float64(n))
+	p.calls, p.rest = append(p.calls, used*1000/float64(n)), max(p.rest, m.rest)
 	return nil
 }
 

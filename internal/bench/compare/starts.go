@@ -42,8 +42,8 @@ func (r *run) measureStarts(ctx context.Context, budget time.Duration, tell func
 		})
 	}
 	for _, s := range r.wholes() {
-		for _, isolation := range r.isolations {
-			for _, class := range []cove.StartClass{cove.StartCold, cove.StartStem, cove.StartThawed} {
+		for _, class := range []cove.StartClass{cove.StartCold, cove.StartStem, cove.StartThawed} {
+			for _, isolation := range r.isolations {
 				add(place{s, isolation, class}, "")
 			}
 		}
