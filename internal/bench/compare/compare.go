@@ -93,7 +93,7 @@ func Run(ctx context.Context, o Options) (_ *bench.Report, err error) {
 		return nil, err
 	}
 	// Paths of sockets are short, so not a long TMPDIR of the user's.
-	if r.dir, err = os.MkdirTemp("/tmp", "cove-bench-"); err != nil {
+	if r.dir, err = os.MkdirTemp("/tmp", "cove-compare-"); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(r.dir)) }()

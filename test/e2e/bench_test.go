@@ -1,0 +1,139 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/bench"
+)
+
+// benchTime bounds one short run of cove bench.
+const benchTime = 3 * time.Minute
+
+// runBench runs `cove bench` with args and a report in the directory out, on a
+// machine that may be busy with other tests: what it finds is not judged.
+func runBench(t *testing.T, out string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	needDependencies(t)
+	ctx, cancel := context.WithTimeout(t.Context(), benchTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary(t, false), append([]string{"bench", "--out", out, "--images", imagesDir(), "--runsc", runscPath()}, args...)...)
+	// It ends its daemon before it ends.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = time.Minute
+	cmd.Dir = t.TempDir()
+	cmd.Env = append((&harness{home: cmd.Dir}).environment(), "TMPDIR="+cmd.Dir)
+	var o, e bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &o, &e
+	err = cmd.Run()
+	return o.String(), e.String(), err
+}
+
+func TestBench(t *testing.T) {
+	t.Run("a short run has every part of the report, and leaves nothing", func(t *testing.T) {
+		out := t.TempDir()
+		stdout, stderr, err := runBench(t, out, "--quick", "--time", "5s", "--isolation", isolations[0]+","+isolations[1],
+			"--workloads", "no-op", "--runtimes", "python", "--seed", "1", "--traffic", "0.5,2", "-o", "json")
+		if err != nil {
+			t.Fatalf("%v\n%s", err, stderr)
+		}
+		var r bench.Report
+		if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+			t.Fatal(err)
+		}
+		checkReport(t, &r)
+		saved, err := os.ReadFile(filepath.Join(out, "report.json"))
+		if err != nil || !json.Valid(saved) {
+			t.Errorf("report.json: %v", err)
+		}
+		page, err := os.ReadFile(filepath.Join(out, "report.html"))
+		if err != nil || !strings.Contains(string(page), `<section id="starts">`) || !strings.Contains(string(page), "<svg") {
+			t.Errorf("report.html: %v, %.300s", err, page)
+		}
+		checkNothingLeft(t)
+	})
+	t.Run("what is not there is refused with what there is", func(t *testing.T) {
+		_, stderr, err := runBench(t, t.TempDir(), "--time", "5s", "--isolation", "nosuch")
+		if err == nil || !strings.Contains(stderr, `no isolation "nosuch"`) || !strings.Contains(stderr, "gvisor") {
+			t.Errorf("%v\n%s", err, stderr)
+		}
+	})
+}
+
+// checkReport looks for what every run has, and for failures.
+func checkReport(t *testing.T, r *bench.Report) {
+	t.Helper()
+	if r.Schema != bench.ReportSchema || r.Form != "quick" || r.Seed != 1 || r.Broken != "" || len(r.Phases) != 6 || r.Machine.CPUs == 0 {
+		t.Errorf("the head of the report: %+v", r)
+	}
+	have := map[string]bool{}
+	for _, x := range r.Starts {
+		have[fmt.Sprint("start ", x.Isolation, " ", x.Class)] = x.Took.N > 0 && x.Took.P50 > 0
+	}
+	for _, x := range r.Bursts {
+		have["burst "+x.Isolation] = x.Last.N > 0 && x.Last.P50 >= x.First.P50 && x.Calls == 50
+	}
+	for _, x := range r.Warm {
+		have["warm "+x.Isolation] = x.Took.N > 0
+	}
+	for _, x := range r.Throughput {
+		have["throughput "+x.Isolation] = x.Peak.PerSecond > 0 && len(x.Steps) == 3 && x.Steps[2].Part == 0.9
+	}
+	for _, x := range r.Workloads {
+		have["workload "+x.Isolation] = x.Run.N > 0
+	}
+	for _, x := range r.Memory {
+		have["memory "+x.Isolation] = x.PSS > cove.MiB && x.Ratio > 0
+	}
+	for _, x := range r.CPU {
+		have["cpu "+x.Isolation] = x.Blocks > 0
+	}
+	for _, x := range r.Cost.Bills {
+		have["bill "+x.Isolation] = x.Bill.PerMonth > 0 && x.Bill.CallsPerMonth > 0
+	}
+	for _, x := range r.Isolations {
+		have["wall "+x.Name] = x.Wall != "" && len(x.Links) > 0
+	}
+	for _, isolation := range isolations {
+		for _, part := range []string{"start % cold", "start % stem", "start % thawed", "burst %", "warm %", "throughput %", "workload %", "memory %", "cpu %", "bill %", "wall %"} {
+			if name := strings.Replace(part, "%", isolation, 1); !have[name] {
+				t.Errorf("the report has no %s, or it is not whole: %v", name, r.Remarks)
+			}
+		}
+	}
+	if !have["workload "+bench.Bare] || !have["memory "+bench.Bare] {
+		t.Error("the bare process is not in the report")
+	}
+	if len(r.Cost.Cheapest) != 1 {
+		t.Errorf("the cheapest: %+v", r.Cost.Cheapest)
+	}
+}
+
+// checkNothingLeft looks for the private daemon, its directory and its mounts.
+func checkNothingLeft(t *testing.T) {
+	t.Helper()
+	const mark = "/tmp/cove-compare-"
+	dirs, _ := filepath.Glob(mark + "[0-9]*")
+	for _, dir := range dirs {
+		t.Errorf("left behind: %s", dir)
+	}
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil || strings.Contains(string(mounts), mark) {
+		t.Errorf("left behind: a mount in %s: %v", mark, err)
+	}
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range lines {
+		if line, err := os.ReadFile(file); err == nil && strings.Contains(string(line), mark) {
+			t.Errorf("left behind: %s: %q", file, line)
+		}
+	}
+}
