@@ -180,13 +180,13 @@ choose, and keeps sandboxes warm for the requests that follow.`,
 	root.AddGroup(&cobra.Group{ID: "function", Title: "Functions:"}, &cobra.Group{ID: "server", Title: "The daemon:"})
 	for _, c := range []*cobra.Command{
 		a.initCommand(), a.deployCommand(), a.lsCommand(), a.getCommand(), a.invokeCommand(), a.logsCommand(),
-		a.versionsCommand(), a.rollbackCommand(), a.rmCommand(), a.benchCommand(),
+		a.warmCommand(), a.recycleCommand(), a.explainCommand(), a.versionsCommand(), a.rollbackCommand(), a.rmCommand(), a.benchCommand(),
 	} {
 		c.GroupID = "function"
 		root.AddCommand(c)
 	}
 	for _, c := range []*cobra.Command{
-		a.serveCommand(), a.doctorCommand(), a.runtimesCommand(), a.isolationsCommand(), a.imageCommand(), a.tokenCommand(),
+		a.serveCommand(), a.systemCommand(), a.instancesCommand(), a.doctorCommand(), a.runtimesCommand(), a.isolationsCommand(), a.imageCommand(), a.tokenCommand(),
 		a.completionCommand(), a.versionCommand(),
 	} {
 		c.GroupID = "server"

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,7 @@ import (
 
 type deployFlags struct {
 	config configFlags
+	warm   bool
 	noWait bool
 	wait   time.Duration
 	dryRun bool
@@ -33,14 +35,18 @@ func (a *app) deployCommand() *cobra.Command {
 		Use:   "deploy [DIR]",
 		Short: "Deploy the function of a folder",
 		Long: `Packs the folder DIR (default: this one), sends it with the configuration in its
-cove.yaml, and waits until an instance has loaded the function. The URL of its
-route is printed on stdout. Flags win over cove.yaml.
+cove.yaml, and waits until an instance has loaded the function. Only then are
+requests given to the new version: if it cannot be loaded, the error is shown and
+the version before goes on. The URL of its route is printed on stdout. Flags win
+over cove.yaml.
 
 What .coveignore lists is left out, and what no function needs: .git,
 __pycache__, .venv, .env and their like. node_modules goes along.`,
 		Example: `  cove deploy hello
   cove deploy --isolation docker --memory 256MiB hello
   cove deploy --secret API_KEY hello              # from this environment
+  cove deploy --scaling-min 1 --scaling-max 50 hello
+  cove deploy --warm=false hello                  # switch at once, then load
   cove deploy --dry-run`,
 		Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -59,7 +65,8 @@ __pycache__, .venv, .env and their like. node_modules goes along.`,
 		},
 	}
 	f.config.bind(c.Flags())
-	c.Flags().BoolVar(&f.noWait, "no-wait", false, "do not wait until the function is loaded")
+	c.Flags().BoolVar(&f.warm, "warm", true, "load the new version before requests are given to it")
+	c.Flags().BoolVar(&f.noWait, "no-wait", false, "do not wait until the function is loaded; implies --warm=false")
 	c.Flags().DurationVar(&f.wait, "wait", 2*time.Minute, "longest `time` to wait until the function is loaded")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "only say what would be deployed")
 	for name, values := range map[string][]string{
@@ -123,11 +130,12 @@ func (a *app) deploy(ctx context.Context, dir string, cfg cove.Config, f deployF
 	if err != nil {
 		return err
 	}
-	made, err := a.upload(ctx, api, cfg, p)
+	made, err := a.upload(ctx, api, cfg, p, f)
 	if err != nil {
 		return err
 	}
-	if !f.noWait {
+	a.noteWarmed(made.Warmed)
+	if !f.noWait && (made.Warmed == nil || made.Warmed.Ready == 0) {
 		if err := a.waitReady(ctx, api, made, f.wait); err != nil {
 			return err
 		}
@@ -145,13 +153,24 @@ func (a *app) deploy(ctx context.Context, dir string, cfg cove.Config, f deployF
 
 // upload creates or replaces the function; code that the server has already is
 // not sent again.
-func (a *app) upload(ctx context.Context, api *client.Client, cfg cove.Config, p *pack) (wire.Function, error) {
+func (a *app) upload(ctx context.Context, api *client.Client, cfg cove.Config, p *pack, f deployFlags) (wire.Function, error) {
 	before, err := api.Function(ctx, cfg.Name)
 	if err != nil && !errors.Is(err, &cove.Error{Code: cove.CodeNotFound}) && cove.CodeOf(err) != cove.CodeNotFound {
 		return before, err
 	}
 	progress := &progressReader{reader: p.file, total: p.Size, began: time.Now(), app: a}
 	defer progress.done()
+	if f.warm && !f.noWait {
+		api = api.WarmFirst()
+		bounded, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		ctx = bounded
+		// The time counts from when the server has the code.
+		progress.ended = sync.OnceFunc(func() {
+			timer := time.AfterFunc(f.wait, func() { cancel(fmt.Errorf("nothing was deployed: the function was not loaded within %s", f.wait)) })
+			context.AfterFunc(ctx, func() { timer.Stop() })
+		})
+	}
 	code := &client.Archive{Reader: progress, Format: "tar.gz"}
 	if err != nil {
 		made, err := api.Create(ctx, cfg, code)
@@ -162,6 +181,7 @@ func (a *app) upload(ctx context.Context, api *client.Client, cfg cove.Config, p
 	}
 	if before.Version.Package.SHA256 == p.SHA256 {
 		code = nil
+		progress.end()
 	}
 	made, err := api.Replace(ctx, cfg.Name, cfg, code, before.Revision)
 	if err != nil {
@@ -192,6 +212,17 @@ func hasSecret(env cove.Env) bool {
 		}
 	}
 	return false
+}
+
+// noteWarmed tells what warming up did, where it was to.
+func (a *app) noteWarmed(w *wire.Warmed) {
+	switch {
+	case w == nil:
+	case w.Ready > 0:
+		a.note("ready    in %s: %s", duration(w.Took), count(w.Ready, "instance"))
+	default:
+		a.note("note     it was not loaded before requests are given to it: %s", clean(w.Note))
+	}
 }
 
 func (a *app) waitReady(ctx context.Context, api *client.Client, f wire.Function, wait time.Duration) error {
@@ -271,18 +302,29 @@ type progressReader struct {
 	began  time.Time
 	told   time.Time
 	read   int64
+	// ended, where it is set, is called when everything was read.
+	ended func()
 }
 
 // Read reads on.
 func (p *progressReader) Read(b []byte) (int, error) {
 	n, err := p.reader.Read(b)
 	p.read += int64(n)
+	if errors.Is(err, io.EOF) {
+		p.end()
+	}
 	now := time.Now()
 	if now.Sub(p.began) > time.Second && now.Sub(p.told) > 200*time.Millisecond && isTerminal(p.app.err) {
 		p.told = now
 		fmt.Fprintf(p.app.err, "\ruploading %s of %s ", size(p.read), size(p.total))
 	}
 	return n, err
+}
+
+func (p *progressReader) end() {
+	if p.ended != nil {
+		p.ended()
+	}
 }
 
 func (p *progressReader) done() {

@@ -102,11 +102,6 @@ func (a *app) printFunction(f wire.Function) {
 	if v.Note != "" {
 		version += " (" + v.Note + ")"
 	}
-	i := f.Instances
-	instances := fmt.Sprintf("%d idle, %d busy, %d starting, %d paused", i.Idle, i.Busy, i.Starting, i.Paused)
-	if i.Queued > 0 {
-		instances += fmt.Sprintf("; %d requests wait", i.Queued)
-	}
 	var env []string
 	for name, value := range cfg.Env {
 		env = append(env, name+"="+value.String())
@@ -123,7 +118,7 @@ func (a *app) printFunction(f wire.Function) {
 		{"Timeouts", fmt.Sprintf("run %s, init %s, queue %s", cfg.Timeout, cfg.InitTimeout, cfg.QueueTimeout)},
 		{"Memory", byteSize(cfg.Memory)}, {"CPU", strconv.FormatFloat(cfg.CPU, 'g', -1, 64)}, {"Tmp", byteSize(cfg.Tmp)}, {"Max body", byteSize(cfg.MaxBody)},
 		{"Scaling", scaling(cfg.Scaling)},
-		{"Instances", instances}, {"Env", strings.Join(env, "\n")},
+		{"Instances", instances(f.Instances)}, {"Env", strings.Join(env, "\n")},
 	})
 }
 

@@ -45,14 +45,20 @@ func (a *app) versionsCommand() *cobra.Command {
 }
 
 func (a *app) rollbackCommand() *cobra.Command {
-	return a.printable(a.remote(&cobra.Command{
+	var warm bool
+	c := &cobra.Command{
 		Use:   "rollback NAME [VERSION]",
 		Short: "Make an earlier version the active one",
 		Long: `Makes a version the active one again, configuration and code together. Without
 VERSION it is the one before the active one. Requests that begin afterwards are
-served by it; those under way are finished by the version they began with.`,
+served by it; those under way are finished by the version they began with.
+
+With --warm the version is loaded first, and if it cannot be loaded nothing is
+changed. Without, requests are given to it at once: who goes back wants to be
+away from what is active.`,
 		Example: `  cove rollback hello
-  cove rollback hello 3`,
+  cove rollback hello 3
+  cove rollback --warm hello`,
 		Args:              cobra.RangeArgs(1, 2),
 		ValidArgsFunction: a.oneFunctionName,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -67,6 +73,9 @@ served by it; those under way are finished by the version they began with.`,
 			if err != nil {
 				return err
 			}
+			if warm {
+				api = api.WarmFirst()
+			}
 			f, err := api.Rollback(cmd.Context(), args[0], number, 0)
 			if err != nil {
 				return err
@@ -74,8 +83,11 @@ served by it; those under way are finished by the version they began with.`,
 			if a.json() {
 				return a.printJSON(f)
 			}
+			a.noteWarmed(f.Warmed)
 			a.note("%s now runs version %d", f.Name, f.Version.Number)
 			return nil
 		},
-	}))
+	}
+	c.Flags().BoolVar(&warm, "warm", false, "load the version before requests are given to it")
+	return a.printable(a.remote(c))
 }
