@@ -13,6 +13,9 @@ const (
 	// ten samples beyond it.
 	MinP90 = 10
 	MinP99 = 1000
+	// MinRatio is how many samples a ratio needs on either side: with fewer, a
+	// bootstrap knows nothing of how far off they may be.
+	MinRatio = 5
 	// Resamples is how often a bootstrap draws.
 	Resamples = 10_000
 	// Confidence is the probability that an Interval is made for.
@@ -85,10 +88,10 @@ func (i Interval) Excludes(v float64) bool { return v < i.Low || v > i.High }
 // Ratio is the q-quantile of a as a multiple of that of b, with a percentile
 // bootstrap interval: both series are drawn anew with replacement, independently
 // of each other, Resamples times, and the interval is what the middle Confidence
-// of the ratios lie in. The same seed gives the same interval. If a or b is
-// empty, or b's quantile is 0, it is the zero Interval.
+// of the ratios lie in. The same seed gives the same interval. If a or b has fewer
+// than MinRatio samples, or b's quantile is 0, it is the zero Interval.
 func Ratio(a, b []time.Duration, q float64, seed uint64) Interval {
-	if len(a) == 0 || len(b) == 0 {
+	if len(a) < MinRatio || len(b) < MinRatio {
 		return Interval{}
 	}
 	top, bottom := newResampler(a, q), newResampler(b, q)
@@ -111,7 +114,7 @@ func Ratio(a, b []time.Duration, q float64, seed uint64) Interval {
 func GeometricMeanRatio(pairs [][2][]time.Duration, q float64, seed uint64) Interval {
 	var tops, bottoms []*resampler
 	for _, p := range pairs {
-		if len(p[0]) == 0 || len(p[1]) == 0 || Quantile(p[1], q) == 0 || Quantile(p[0], q) == 0 {
+		if len(p[0]) < MinRatio || len(p[1]) < MinRatio || Quantile(p[1], q) == 0 || Quantile(p[0], q) == 0 {
 			continue
 		}
 		tops, bottoms = append(tops, newResampler(p[0], q)), append(bottoms, newResampler(p[1], q))

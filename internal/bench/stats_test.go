@@ -51,8 +51,8 @@ func TestSummary(t *testing.T) {
 		if s := Summarise(nil); s != (Summary{}) {
 			t.Errorf("%+v", s)
 		}
-		if r := Ratio(nil, upTo(3), 0.5, 1); r != (Interval{}) {
-			t.Errorf("%+v", r)
+		if r := Ratio(upTo(MinRatio-1), upTo(30), 0.5, 1); r != (Interval{}) {
+			t.Errorf("a ratio of too few samples: %+v", r)
 		}
 	})
 }

@@ -36,9 +36,14 @@ const bareAgain = bench.Bare + " again"
 func (r *run) measureWorkloads(ctx context.Context, budget time.Duration, tell func(float64)) (bench.Noise, error) {
 	noise := bench.Noise{}
 	pairs := map[[2]string][][2][]time.Duration{}
-	for n, s := range r.subjects {
-		share := budget / time.Duration(len(r.subjects))
-		series, err := r.workload(ctx, s, share, func(part float64) { tell((float64(n) + part) / float64(len(r.subjects))) })
+	all, done := 0.0, 0.0
+	for _, s := range r.subjects {
+		all += s.weight()
+	}
+	for _, s := range r.subjects {
+		share := s.weight() / all
+		series, err := r.workload(ctx, s, time.Duration(share*float64(budget)), func(part float64) { tell(done + share*part) })
+		done += share
 		if ctx.Err() != nil {
 			return noise, err
 		}
@@ -59,8 +64,10 @@ func (r *run) measureWorkloads(ctx context.Context, budget time.Duration, tell f
 			if x.Arm != bench.Bare {
 				row.Ratio = bench.Ratio(x.Took(), bare.Took(), 0.5, r.o.Seed)
 				row.Same = own.Hides(row.Ratio)
-				key := [2]string{s.runtime.Name, x.Arm}
-				pairs[key] = append(pairs[key], [2][]time.Duration{x.Took(), bare.Took()})
+				if row.Ratio != (bench.Interval{}) {
+					key := [2]string{s.runtime.Name, x.Arm}
+					pairs[key] = append(pairs[key], [2][]time.Duration{x.Took(), bare.Took()})
+				}
 			}
 			r.report.Workloads = append(r.report.Workloads, row)
 		}
@@ -77,6 +84,15 @@ func (r *run) measureWorkloads(ctx context.Context, budget time.Duration, tell f
 		}
 	}
 	return noise, nil
+}
+
+// weight is the subject's share of the time for workloads: a sample of one that
+// is loaded anew each time takes much longer.
+func (s *subject) weight() float64 {
+	if s.loads {
+		return 4
+	}
+	return 1
 }
 
 // workload measures one subject; the last two series are the bare process and
