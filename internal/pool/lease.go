@@ -123,7 +123,9 @@ func (l *Lease) Release() {
 		}
 		l.in.group.release(l.in, time.Since(l.began))
 	} else {
-		l.Break("its connection is broken")
+		// Others may still get their answers, where a call that was given up has
+		// not ended yet.
+		l.end("its connection is of no further use", l.shared != nil)
 	}
 }
 

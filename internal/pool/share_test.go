@@ -48,11 +48,13 @@ func TestConcurrency(t *testing.T) {
 			t.Fatal(err)
 		}
 		var wg sync.WaitGroup
-		wg.Go(func() {
-			if _, _, err := call(p, v, "sleep 800ms"); err != nil {
-				t.Errorf("the other: %v", err)
-			}
-		})
+		for _, other := range []string{"sleep 800ms", "sleep 900ms"} {
+			wg.Go(func() {
+				if _, _, err := call(p, v, other); err != nil {
+					t.Errorf("the other: %v", err)
+				}
+			})
+		}
 		synctest.Wait()
 		lease, err := p.Acquire(t.Context(), v)
 		if err != nil {
