@@ -4,7 +4,7 @@
 package scale
 
 import (
-	"fmt"
+	"math"
 	"time"
 )
 
@@ -41,6 +41,8 @@ type Observation struct {
 	Waiting, InFlight int
 	// Busy and Starting are how many instances serve and come up.
 	Busy, Starting int
+	// StartingStems is how many of those that come up are made of stem cells.
+	StartingStems int
 	// Room is how many requests the busy instances could take beside those they
 	// serve: 0 where Concurrency is 1.
 	Room int
@@ -74,32 +76,126 @@ type Decision struct {
 }
 
 // Decide compares what there is with what there should be: an instance for each
-// request that waits, Min at least, Max at most, none that was idle too long. It
-// changes nothing, h included, and says the same for the same arguments. h may
-// be nil: nothing is known then.
+// request that waits and will not be served sooner than one could start, Min at
+// least, Max at most, none that is not worth its idling. It changes nothing, h
+// included, and says the same for the same arguments. h may be nil: nothing is
+// known then.
 func Decide(p Policy, o Observation, h *History, now time.Time) Decision {
 	live := o.Busy + o.Starting + len(o.Idle)
-	covered := (o.Starting+len(o.Idle))*max(1, p.Concurrency) + o.Room
-	lacking := (max(0, o.Waiting-covered) + max(1, p.Concurrency) - 1) / max(1, p.Concurrency)
-	start := max(lacking, p.Min-live)
-	d := Decision{Start: max(0, min(start, p.Max-live)), Keep: p.Min}
-	for d.Stop < len(o.Idle) && live-d.Stop > p.Min && now.Sub(o.Idle[d.Stop].Since) >= p.Idle && o.Waiting == 0 {
-		d.Stop++
+	var d Decision
+	start, wait := lacking(p, o)
+	d.Start = max(0, min(max(start, p.Min-live), p.Max-live))
+	d.Keep = p.Min
+	d.sooner(now, wait)
+	if o.Waiting > 0 {
+		return d
 	}
-	if p.Pause >= 0 && p.Pause <= p.Idle {
-		for _, idle := range o.Idle[d.Stop:] {
-			if !idle.Paused && now.Sub(idle.Since) >= p.Pause {
-				d.Pause++
-			}
-		}
+	if learns(p, h) {
+		d.adapt(p, o, h, now)
+	} else {
+		d.expire(p, o, now)
 	}
+	d.pause(p, o, now)
 	return d
 }
 
-// Explain says in sentences for people what Decide decides for the same
-// arguments, and why.
-func Explain(p Policy, o Observation, h *History, now time.Time) []string {
-	d := Decide(p, o, h, now)
-	return []string{fmt.Sprintf("%d instances serve, %d start, %d are idle; %d requests wait: %d to start, %d to stop.",
-		o.Busy, o.Starting, len(o.Idle), o.Waiting, d.Start, d.Stop)}
+// learns says whether there is something to learn from and whether that may be.
+func learns(p Policy, h *History) bool { return p.Adaptive && p.Idle > 0 && h.seen() }
+
+// sooner brings Next forward to after wait, if that is positive.
+func (d *Decision) sooner(now time.Time, wait time.Duration) {
+	if at := now.Add(wait); wait > 0 && (d.Next.IsZero() || at.Before(d.Next)) {
+		d.Next = at
+	}
+}
+
+// expire ends what is idle for longer than allowed.
+func (d *Decision) expire(p Policy, o Observation, now time.Time) {
+	for live := o.Busy + o.Starting + len(o.Idle); d.Stop < len(o.Idle) && live-d.Stop > p.Min; d.Stop++ {
+		if left := p.Idle - now.Sub(o.Idle[d.Stop].Since); left > 0 {
+			d.sooner(now, left)
+			return
+		}
+	}
+}
+
+// leastIdle is how long an instance idles at least before it is ended for what
+// the history says: ending and starting cost processor time, which a gap of some
+// seconds is not worth. It is the length of the panic window.
+const leastIdle = panicBuckets * windowBucket
+
+// adapt ends what is not worth its idling and starts what is due.
+func (d *Decision) adapt(p Policy, o Observation, h *History, now time.Time) {
+	live := o.Busy + o.Starting + len(o.Idle)
+	floor := p.Min
+	stable, burst := h.window.averages(now)
+	if panics(stable, burst) {
+		floor = live
+	} else {
+		floor = max(floor, int(math.Round(stable/float64(max(1, p.Concurrency)))))
+	}
+	var out *outlook
+	for at := -1; d.Stop < len(o.Idle) && live-d.Stop > p.Min; d.Stop++ {
+		if live-d.Stop <= floor {
+			d.sooner(now, windowBucket)
+			break
+		}
+		// The last of them serves when as many requests are in flight as the
+		// others cannot take.
+		if level, _ := levelOf((live-d.Stop-1)*max(1, p.Concurrency) + 1); level != at {
+			at = level
+			out = h.outlook(p, at)
+		}
+		idle := now.Sub(o.Idle[d.Stop].Since)
+		age := idle
+		if at == 0 {
+			age = h.gap(now)
+		}
+		if left := max(out.until(age)-age, leastIdle-idle); left > 0 {
+			d.sooner(now, left)
+			break
+		}
+	}
+	if live-d.Stop+d.Start == 0 && p.Max > 0 {
+		d.prewarm(p, o, h, now)
+	}
+}
+
+// panics says whether the load rises so fast that nothing should be ended.
+func panics(stable, burst float64) bool { return burst >= 1 && burst >= panicThreshold*stable }
+
+// prewarmLate is how late an instance may still be started ahead. It is short, so
+// that one which was ended for want of memory, or could not be started, is not
+// tried again and again.
+const prewarmLate = 2 * time.Second
+
+// prewarm starts an instance shortly before the next request is due.
+func (d *Decision) prewarm(p Policy, o Observation, h *History, now time.Time) {
+	age := h.gap(now)
+	at, ok := h.outlook(p, 0).due(age - prewarmLate)
+	if !ok {
+		return
+	}
+	if lead := at - age - o.StartTook; lead > 0 {
+		d.sooner(now, lead)
+		return
+	}
+	d.Start, d.Keep = 1, max(1, p.Min)
+}
+
+// pause freezes what idles for long among those that stay.
+func (d *Decision) pause(p Policy, o Observation, now time.Time) {
+	if p.Pause < 0 || p.Pause > p.Idle {
+		return
+	}
+	for _, idle := range o.Idle[d.Stop:] {
+		if idle.Paused {
+			continue
+		}
+		if left := p.Pause - now.Sub(idle.Since); left > 0 {
+			d.sooner(now, left)
+			return
+		}
+		d.Pause++
+	}
 }
