@@ -64,13 +64,16 @@ func (s *suite) testResize(t *testing.T) {
 		if share := r.share(); share > 0.4 {
 			t.Errorf("it had %.2f processors", share)
 		}
-		l := limits()
-		l.CPU = 1
-		if err := r.Resize(t.Context(), l); err != nil {
+		// That it gets back what it had shows only beside another.
+		other := s.create(t)
+		other.must("spin", nil, nil)
+		if err := r.Resize(t.Context(), limits()); err != nil {
 			t.Fatal(err)
 		}
-		if share := r.share(); share < 0.4 {
-			t.Errorf("given back one, it had %.2f processors", share)
+		r.pin()
+		other.pin()
+		if f, b := used(t, other, r); b < f/3 {
+			t.Errorf("given back one, it had %v of a second, the other %v", b, f)
 		}
 	})
 	t.Run("with fewer processes forking fails or ends it", func(t *testing.T) {
@@ -90,6 +93,24 @@ func (s *suite) testResize(t *testing.T) {
 			t.Errorf("%v processes were started: %v", n, got[1])
 		}
 	})
+}
+
+// used is the processor time that two sandboxes use during the next second.
+func used(t *testing.T, front, back *running) (f, b time.Duration) {
+	t.Helper()
+	var u [4]driver.Usage
+	for i := range 2 {
+		if i > 0 {
+			time.Sleep(time.Second)
+		}
+		for j, r := range []*running{front, back} {
+			var err error
+			if u[2*i+j], err = r.Usage(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return u[2].CPU - u[0].CPU, u[3].CPU - u[1].CPU
 }
 
 // share is how many processors the sandbox uses during the next second.
@@ -117,22 +138,6 @@ func (s *suite) testBackground(t *testing.T) {
 	spec.Limits.CPU = 2 * float64(processors)
 	behind.Limits.CPU, behind.Limits.Background = spec.Limits.CPU, true
 	front, back := create(t, s.driver, spec), create(t, s.driver, behind)
-	// used is the processor time of both in the next second.
-	used := func() (f, b time.Duration) {
-		var u [4]driver.Usage
-		for i := range 2 {
-			if i > 0 {
-				time.Sleep(time.Second)
-			}
-			for j, r := range []*running{front, back} {
-				var err error
-				if u[2*i+j], err = r.Usage(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		return u[2].CPU - u[0].CPU, u[3].CPU - u[1].CPU
-	}
 	// The one in the background first: once the other spins it is not heard of.
 	back.must("spins", processors, nil)
 	front.must("spins", processors, nil)
@@ -140,7 +145,7 @@ func (s *suite) testBackground(t *testing.T) {
 	front.pin()
 	back.pin()
 	t.Run("in the background it gets next to nothing beside one that is busy", func(t *testing.T) {
-		f, b := used()
+		f, b := used(t, front, back)
 		t.Logf("in the background %v, in front %v", b, f)
 		if b > 100*time.Millisecond || b > f/10 {
 			t.Errorf("in a second it had %v, the other %v", b, f)
@@ -150,7 +155,7 @@ func (s *suite) testBackground(t *testing.T) {
 		if err := back.Resize(t.Context(), spec.Limits); err != nil {
 			t.Fatal(err)
 		}
-		if f, b := used(); b < f/3 {
+		if f, b := used(t, front, back); b < f/3 {
 			t.Errorf("in a second it had %v, the other %v", b, f)
 		}
 		back.must("ping", nil, nil)
@@ -159,7 +164,7 @@ func (s *suite) testBackground(t *testing.T) {
 		if err := back.Resize(t.Context(), behind.Limits); err != nil {
 			t.Fatal(err)
 		}
-		f, b := used()
+		f, b := used(t, front, back)
 		t.Logf("in the background %v, in front %v", b, f)
 		if b > 100*time.Millisecond || b > f/10 {
 			t.Errorf("in a second it had %v, the other %v", b, f)
