@@ -234,6 +234,10 @@ func (in *instance) fit(dir string) error {
 		if err := in.sandbox.Resize(ctx, in.group.limits()); err != nil {
 			return err
 		}
+		// What the cell has used as one is not the first request's doing.
+		if u, err := in.sandbox.Usage(ctx); err == nil {
+			in.cpu.Store(int64(u.CPU))
+		}
 	}
 	return in.sandbox.Mount(ctx, dir)
 }

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -258,6 +259,10 @@ func (s *stems) create(k *stemKind) (*cell, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if err := c.conn.Prepared(ctx); err != nil {
+		p.discard(c, "it did not get ready")
+		return nil, fmt.Errorf("the shim did not get ready: %w", err)
 	}
 	if !p.facts.can(k.key.isolation, driver.FeatureMount, driver.FeatureResize) {
 		p.discard(c, "it cannot be a stem cell")
