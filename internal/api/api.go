@@ -21,6 +21,7 @@ import (
 	"github.com/covefn/cove/internal/driver"
 	"github.com/covefn/cove/internal/invoke"
 	"github.com/covefn/cove/internal/logs"
+	"github.com/covefn/cove/internal/requestid"
 	"github.com/covefn/cove/internal/store"
 )
 
@@ -84,7 +85,7 @@ const (
 	// Prefix is where the API begins.
 	Prefix = "/api/v1"
 	// RequestIDHeader names the request in answers and logs.
-	RequestIDHeader = "X-Request-Id"
+	RequestIDHeader = requestid.Header
 	// TimeoutHeader is a caller's own bound for an invocation.
 	TimeoutHeader = "Cove-Timeout"
 	// OutcomeHeader repeats the outcome of an invocation in the head.

@@ -420,9 +420,9 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 	t.Parallel()
 	c := setup(t)
 	for _, path := range []string{functions, "/healthz", "/api/v1/nothing", functions + "/x"} {
-		a := c.json("GET", path, "", "Origin", "https://evil.example", "X-Request-Id", "mine-1")
+		a := c.json("GET", path, "", "Origin", "https://evil.example", "X-Request-Id", "mine-0001")
 		h := a.Header
-		if h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Access-Control-Allow-Origin") != "" || h.Get("X-Request-Id") != "mine-1" {
+		if h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Access-Control-Allow-Origin") != "" || h.Get("X-Request-Id") != "mine-0001" {
 			t.Errorf("%s: %v", path, h)
 		}
 	}

@@ -10,10 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/internal/auth"
+	"github.com/covefn/cove/internal/requestid"
 	"github.com/covefn/cove/internal/store"
 )
 
@@ -24,16 +23,6 @@ const (
 	keyToken
 	keyArrived
 )
-
-// goodRequestID is what a caller may choose as request id.
-func goodRequestID(s string) bool {
-	if s == "" || len(s) > 64 {
-		return false
-	}
-	return strings.IndexFunc(s, func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.'
-	}) < 0
-}
 
 func requestID(ctx context.Context) string {
 	id, _ := ctx.Value(keyRequestID).(string)
@@ -56,8 +45,8 @@ func (a *API) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		arrived := time.Now()
 		id := r.Header.Get(RequestIDHeader)
-		if !goodRequestID(id) {
-			id = uuid.NewString()
+		if !requestid.Valid(id) {
+			id = requestid.New()
 		}
 		ctx := context.WithValue(r.Context(), keyRequestID, id)
 		ctx = context.WithValue(ctx, keyArrived, arrived)

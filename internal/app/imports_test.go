@@ -22,8 +22,8 @@ var mayImport = map[string][]string{
 	"internal/app":     {"..."},
 	"internal/cli":     {"client", "client/wire", "internal/bench/...", "internal/bench", "internal/cli/...", "internal/config", "internal/driver", "internal/image", "internal/strictjson"},
 	"internal/config":  {},
-	"internal/api":     {"client/wire", "internal/invoke", "internal/deploy", "internal/driver", "internal/runtime", "internal/store", "internal/logs", "internal/strictjson", "internal/auth"},
-	"internal/gateway": {"internal/invoke", "internal/route", "internal/runtime"},
+	"internal/api":     {"client/wire", "internal/invoke", "internal/deploy", "internal/driver", "internal/runtime", "internal/store", "internal/logs", "internal/strictjson", "internal/auth", "internal/requestid"},
+	"internal/gateway": {"internal/invoke", "internal/route", "internal/runtime", "internal/requestid"},
 	"internal/invoke":  {"internal/pool", "internal/runtime", "internal/logs", "internal/driver"},
 	"internal/deploy":  {"internal/code", "internal/route", "internal/runtime", "internal/store", "internal/driver"},
 	"internal/code":    {},
@@ -43,6 +43,7 @@ var mayImport = map[string][]string{
 
 	"internal/cli/local":       {},
 	"internal/strictjson":      {},
+	"internal/requestid":       {},
 	"internal/driver/host":     {"internal/driver"},
 	"internal/driver/docker":   {"internal/driver", "internal/driver/host"},
 	"internal/driver/oci":      {"internal/driver", "internal/driver/host"},

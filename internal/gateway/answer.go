@@ -24,6 +24,7 @@ type exchange struct {
 	arrived time.Time
 	id      string
 
+	request  invoke.Request
 	version  *cove.Version
 	route    route.Result
 	params   route.Params
@@ -283,6 +284,9 @@ func (x *exchange) empty(status int) {
 func (x *exchange) fail(err *cove.Error) {
 	p := err.Problem()
 	p.RequestID = x.id
+	if s := publicly(err.Code); s != "" {
+		p.Detail = s
+	}
 	if x.version != nil {
 		p.Function = x.version.Function
 		switch err.Code {
@@ -315,6 +319,24 @@ func (x *exchange) fail(err *cove.Error) {
 	x.writeHead(p.Status)
 	// The caller may be gone, and there is nothing left to tell it.
 	_ = x.write(body)
+}
+
+// publicly is what callers are told of an error of the platform, "" for what the
+// error says itself. How the host is set up, where its files are and how much
+// memory it has is nobody's business who may merely call a function; the log has
+// all of it by the request id, and who calls by the control API is told.
+func publicly(code cove.Code) string {
+	switch code {
+	case cove.CodeSandboxStartFailed:
+		return "no sandbox could be started for the function; whoever runs this Cove finds the reason in its log, by the request id"
+	case cove.CodeUnavailable:
+		return "something that the function needs is missing here; whoever runs this Cove finds in its log what it is, by the request id"
+	case cove.CodeOverloaded:
+		return "the function had no room for the request in time; try again"
+	case cove.CodeInternal:
+		return "something went wrong inside Cove; its log says what"
+	}
+	return ""
 }
 
 // corsOwns says whether a function's answer may not set a header because the

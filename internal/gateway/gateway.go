@@ -18,6 +18,7 @@ import (
 
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/internal/invoke"
+	"github.com/covefn/cove/internal/requestid"
 	"github.com/covefn/cove/internal/route"
 )
 
@@ -38,8 +39,9 @@ type Options struct {
 	// Routes says which version answers what. It may change at any time; a
 	// request stays with the version it was matched with.
 	Routes *route.Table[*cove.Version]
-	// Invoke runs the requests. When its Do has returned it must hold neither
-	// Request.Event nor the Sink any more: the memory is used again.
+	// Invoke runs the requests. When its Do has returned it must hold neither the
+	// Request, but for its Payload and its strings, nor the Sink any more: the
+	// memory is used again.
 	Invoke invoke.Doer
 	// Authorizer decides about functions that are not public.
 	Authorizer Authorizer
@@ -58,7 +60,7 @@ type Options struct {
 	// BodyMemory bounds the bodies that are held at once, those of requests and
 	// the whole ones of answers, all together. One function may have half.
 	BodyMemory cove.ByteSize
-	// NewID makes request ids; nil is NewID.
+	// NewID makes request ids; nil is requestid.New.
 	NewID func() string
 }
 
@@ -73,8 +75,10 @@ type Authorizer interface {
 // Gateway is the http.Handler of the data plane. It is safe for concurrent use.
 type Gateway struct {
 	opts   Options
-	bodies bodies
+	bodies *bodies
 	events sync.Pool // *[]byte
+	// exchanges are those that no request uses.
+	exchanges sync.Pool // *exchange
 }
 
 // New makes a Gateway.
@@ -87,13 +91,14 @@ func New(o Options) *Gateway {
 	setDefault(&o.MaxHeaders, DefaultMaxHeaders)
 	setDefault(&o.BodyMemory, DefaultBodyMemory)
 	if o.NewID == nil {
-		o.NewID = NewID
+		o.NewID = requestid.New
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{opts: o, bodies: bodies{limit: int64(o.BodyMemory), of: map[string]int64{}}}
+	g := &Gateway{opts: o, bodies: newBodies(int64(o.BodyMemory))}
 	g.events.New = func() any { return new(make([]byte, 0, 4096)) }
+	g.exchanges.New = func() any { return &exchange{g: g} }
 	return g
 }
 
@@ -108,16 +113,23 @@ func setDefault[T comparable](v *T, d T) {
 // ends in a panic with http.ErrAbortHandler, which is how net/http is told to
 // cut the connection, or the HTTP/2 stream, so that the caller notices.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{g: g, w: w, r: r, arrived: time.Now()}
+	x := g.exchanges.Get().(*exchange)
+	*x = exchange{g: g, w: w, r: r, arrived: time.Now()}
 	x.id = g.requestID(r)
 	w.Header()[headerRequestID] = []string{x.id}
-	if x.run() {
+	abort, clean := x.run()
+	if clean {
+		*x = exchange{}
+		g.exchanges.Put(x)
+	}
+	if abort {
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// run serves and says whether what was sent must be cut off.
-func (x *exchange) run() (abort bool) {
+// run serves and says whether what was sent must be cut off. clean is not set
+// after a panic: nobody knows then who still holds x.
+func (x *exchange) run() (abort, clean bool) {
 	defer func() {
 		x.release()
 		p := recover()
@@ -125,6 +137,7 @@ func (x *exchange) run() (abort bool) {
 			return
 		}
 		x.g.opts.Log.Error("a request ended in a panic", "panic", p, "request_id", x.id, "stack", string(debug.Stack()))
+		clean = false
 		if x.started {
 			abort = true
 			return
@@ -134,7 +147,7 @@ func (x *exchange) run() (abort bool) {
 	if err := x.serve(); err != nil && !x.started {
 		x.fail(err)
 	}
-	return x.broken
+	return x.broken, true
 }
 
 // serve takes the request through its stations. If it returns an error and
@@ -160,10 +173,11 @@ func (x *exchange) serve() *cove.Error {
 	}
 	buf := x.g.events.Get().(*[]byte)
 	*buf = x.appendEvent((*buf)[:0], body)
-	_, err = x.g.opts.Invoke.Do(x.r.Context(), &invoke.Request{
+	x.request = invoke.Request{
 		ID: x.id, Version: x.version, Kind: cove.KindHTTP, Event: *buf, Payload: body,
 		Trace: traceparent(x.r.Header), Arrived: x.arrived, Deadline: x.deadline,
-	}, x)
+	}
+	_, err = x.g.opts.Invoke.Do(x.r.Context(), &x.request, x)
 	// Not in a defer: after a panic nobody knows who still holds it.
 	if cap(*buf) <= maxPooledEvent {
 		x.g.events.Put(buf)

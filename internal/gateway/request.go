@@ -41,6 +41,10 @@ func (x *exchange) boundBody() {
 // setReadDeadline is best effort: under a ResponseWriter without deadlines (in
 // a test) there is nothing to bound.
 func (x *exchange) setReadDeadline(t time.Time) {
+	if w, ok := x.w.(interface{ SetReadDeadline(time.Time) error }); ok {
+		_ = w.SetReadDeadline(t) // A controller would have to be allocated.
+		return
+	}
 	_ = http.NewResponseController(x.w).SetReadDeadline(t)
 }
 
