@@ -18,7 +18,8 @@ const (
 	redeployPause = time.Second
 )
 
-// A function is deployed again every second while callers never let up. No
+// A function is deployed again every second while callers never let up, every
+// other time with a version that is loaded before it is the active one. No
 // request may fail, and none may be answered by a version older than the newest
 // one that was confirmed when the request was sent.
 func TestRedeployUnderLoad(t *testing.T) {
@@ -71,7 +72,11 @@ func (h *harness) redeploy(t *testing.T, cfg cove.Config) {
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		n := confirmed.Load() + 1
-		if _, err := h.upload(t.Context(), cfg, constant(cfg.Runtime, int(n))); err != nil {
+		c := h.Client
+		if n%2 == 0 {
+			c = c.WarmFirst()
+		}
+		if _, err := c.Replace(t.Context(), cfg.Name, cfg, constant(cfg.Runtime, int(n)).archive(), 0); err != nil {
 			t.Errorf("%s: deploy number %d failed: %v", cfg.Name, n, err)
 			break
 		}
