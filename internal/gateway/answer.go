@@ -24,7 +24,6 @@ type exchange struct {
 	arrived time.Time
 	id      string
 
-	request  invoke.Request
 	version  *cove.Version
 	route    route.Result
 	params   route.Params

@@ -39,9 +39,8 @@ type Options struct {
 	// Routes says which version answers what. It may change at any time; a
 	// request stays with the version it was matched with.
 	Routes *route.Table[*cove.Version]
-	// Invoke runs the requests. When its Do has returned it must hold neither the
-	// Request, but for its Payload and its strings, nor the Sink any more: the
-	// memory is used again.
+	// Invoke runs the requests. When its Do has returned it must hold neither
+	// Request.Event nor the Sink any more: the memory is used again.
 	Invoke invoke.Doer
 	// Authorizer decides about functions that are not public.
 	Authorizer Authorizer
@@ -173,11 +172,10 @@ func (x *exchange) serve() *cove.Error {
 	}
 	buf := x.g.events.Get().(*[]byte)
 	*buf = x.appendEvent((*buf)[:0], body)
-	x.request = invoke.Request{
+	_, err = x.g.opts.Invoke.Do(x.r.Context(), &invoke.Request{
 		ID: x.id, Version: x.version, Kind: cove.KindHTTP, Event: *buf, Payload: body,
 		Trace: traceparent(x.r.Header), Arrived: x.arrived, Deadline: x.deadline,
-	}
-	_, err = x.g.opts.Invoke.Do(x.r.Context(), &x.request, x)
+	}, x)
 	// Not in a defer: after a panic nobody knows who still holds it.
 	if cap(*buf) <= maxPooledEvent {
 		x.g.events.Put(buf)
