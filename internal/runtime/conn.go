@@ -149,11 +149,12 @@ func (c *Conn) Init(ctx context.Context, init Init) error {
 			return writeError(err)
 		}
 		t, id, n, err := c.header()
-		if err == nil && c.preparing {
+		if err == nil && c.preparing && t == FramePrepared {
 			if err = c.prepared(t, id, n); err == nil {
 				t, id, n, err = c.header()
 			}
 		}
+		c.preparing = false // A shim that INIT found at work may leave it out.
 		switch {
 		case err != nil:
 			return err

@@ -21,6 +21,8 @@ const (
 	// several at once.
 	FrameCancel FrameType = 0x04
 	FrameCredit FrameType = 0x05
+	// FrameCompile is for a stem cell that compiles a package in place of INIT.
+	FrameCompile FrameType = 0x06
 )
 
 // Frames from the shim to the host.
@@ -34,6 +36,8 @@ const (
 	FrameChunk     FrameType = 0x87
 	FrameEnd       FrameType = 0x88
 	FramePrepared  FrameType = 0x89
+	FrameFile      FrameType = 0x8a
+	FrameCompiled  FrameType = 0x8b
 )
 
 // The limits of the protocol, in bytes.

@@ -86,6 +86,7 @@ func Run(t *testing.T, lang Language, starter Starter) {
 		t.Run("the entropy of INIT seeds Math.random", func(t *testing.T) { t.Parallel(); reseed(t, starter) })
 	}
 	t.Run("what cannot be loaded is told apart", func(t *testing.T) { t.Parallel(); loadErrors(t, lang, starter) })
+	t.Run("a package is compiled without being run", func(t *testing.T) { t.Parallel(); compiles(t, lang, starter) })
 	t.Run("every form of a file is found", func(t *testing.T) { t.Parallel(); loadForms(t, lang, starter) })
 }
 

@@ -4,12 +4,13 @@
 
 const fs = require('node:fs');
 
-const INIT = 0x01, INVOKE = 0x02, SHUTDOWN = 0x03, CANCEL = 0x04, CREDIT = 0x05;
+const INIT = 0x01, INVOKE = 0x02, SHUTDOWN = 0x03, CANCEL = 0x04, CREDIT = 0x05, COMPILE = 0x06;
 const HELLO = 0x81, READY = 0x82, INIT_ERROR = 0x83, RESULT = 0x84, ERROR = 0x85, STREAM = 0x86, CHUNK = 0x87, END = 0x88, PREPARED = 0x89;
 const MAX_HEAD = (1 << 20) - 64;
 const MAX_CHUNK = 1 << 20;
 const MAX_MESSAGE = 16 << 10;
 const MAX_FRAMES = 60;
+const IDLE = 20; // ms without INIT after which a sandbox is taken for a stem cell
 const NO_ID = Buffer.alloc(8);
 const EMPTY = Buffer.alloc(0);
 
@@ -23,6 +24,7 @@ const state = {
   maxAnswer: 6 << 20,
   call: null, // the running call, where there is one at a time
   shared: null, // the calls in flight, where there are several; see shared.cjs
+  idle: undefined, // the timer that runs until the rehearsal
   rehearsing: false, // nothing is written; see rehearse
   waiting: [], // calls that came while another ran or the handler was being loaded
 };
@@ -306,6 +308,8 @@ function prepare(init) {
     throw new Failure('Runtime.NoSuchFile', `the package is not there: ${e.message}`);
   }
   process.argv.length = 1;
+  const compiled = init.code_dir + '/.cove/v8';
+  if (fs.existsSync(compiled)) require('node:module').enableCompileCache(compiled);
 }
 
 async function load(init) {
@@ -675,7 +679,13 @@ function take(frame) {
       if (state.call === null && state.handler !== null) invoke(frame);
       else state.waiting.push(Buffer.from(frame));
       break;
+    case COMPILE:
+      clearTimeout(state.idle);
+      send.socket = () => state.socket;
+      require('./compile.cjs').compilePackage(JSON.parse(frame.utf8Slice(13)), send);
+      break;
     case INIT: {
+      clearTimeout(state.idle);
       const init = JSON.parse(frame.utf8Slice(13));
       if (init.concurrency > 1) {
         SHARED = require('./shared.cjs');
@@ -736,7 +746,6 @@ function main() {
   connect();
   const version = process.versions.node;
   send(HELLO, NO_ID, Buffer.from(`{"protocol":1,"runtime":"node","version":"${version}","prepares":true}`));
-  state.rehearsing = true;
   standardStreams();
   uncaught('uncaughtException');
   uncaught('unhandledRejection', 'Runtime.UnhandledPromiseRejection');
@@ -755,10 +764,16 @@ function main() {
   const gone = () => process.reallyExit(0);
   state.socket.on('end', gone).on('close', gone).on('error', gone);
   state.socket.resume();
-  rehearse().then(() => {
-    state.rehearsing = false;
-    send(PREPARED, NO_ID, EMPTY);
-  });
+  // What INIT will need is loaded while nobody waits for it.
+  for (const name of ['node:v8', 'node:module', 'node:path']) require(name);
+  // Not at once: a sandbox that is made for a request gets its INIT now.
+  state.idle = setTimeout(() => {
+    state.rehearsing = true;
+    rehearse().then(() => {
+      state.rehearsing = false;
+      send(PREPARED, NO_ID, EMPTY);
+    });
+  }, IDLE);
 }
 
 main();

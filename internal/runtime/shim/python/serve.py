@@ -3,7 +3,7 @@
 import posix
 import sys
 
-INIT, INVOKE, SHUTDOWN, PREPARED = 0x01, 0x02, 0x03, 0x89
+INIT, INVOKE, SHUTDOWN, COMPILE, PREPARED = 0x01, 0x02, 0x03, 0x06, 0x89
 READY, INIT_ERROR, RESULT, ERROR, STREAM, CHUNK, END = range(0x82, 0x89)
 MAX_HEAD = (1 << 20) - 64
 MAX_CHUNK = 1 << 20
@@ -644,6 +644,9 @@ class Shim:
                     wire.frame(READY, NO_ID)
                     if shared:
                         serve_shared(init)
+            elif kind == COMPILE:
+                run_part("compile.py")
+                compile_package(decode_json(data[13:].decode()))
             elif kind == SHUTDOWN:
                 import atexit
 
