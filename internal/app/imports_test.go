@@ -55,6 +55,7 @@ var mayImport = map[string][]string{
 		"client/wire", "internal/api", "internal/auth", "internal/deploy", "internal/driver",
 		"internal/invoke", "internal/logs", "internal/runtime", "internal/store",
 	},
+	"internal/scale/sim":          {"internal/scale"},
 	"internal/pool/pooltest":      {"internal/driver", "internal/runtime"},
 	"internal/driver/drivertest":  {"internal/driver", "internal/driver/host", "internal/image"},
 	"internal/image/imagetest":    {"internal/driver", "internal/image"},
