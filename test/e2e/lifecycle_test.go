@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -54,12 +53,7 @@ func (h *harness) killAndRestart(t *testing.T, round int) {
 		t.Errorf("the daemon was killed in the middle of two invocations, and this is all that it left: %v", left.all())
 	}
 	h.launch(t)
-	// The new daemon has begun to make stem cells of its own.
-	old := left.all()
-	still := slices.DeleteFunc(h.census(t).all(), func(s string) bool { return !slices.Contains(old, s) })
-	if len(still) > 0 {
-		t.Errorf("the new daemon is ready and this is still there:\n%s", strings.Join(still, "\n"))
-	}
+	h.gone(t, left)
 	for name, number := range confirmed {
 		f, err := h.Client.Function(t.Context(), name)
 		if err != nil || f.Version.Number < number {

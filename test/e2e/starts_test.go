@@ -115,12 +115,7 @@ func TestKillWithPausedInstancesAndStems(t *testing.T) {
 	}
 	h.launch(t)
 	t.Logf("the next daemon was ready %s after the kill", time.Since(killed).Round(time.Millisecond))
-	after := h.census(t).all()
-	for _, what := range before.all() {
-		if slices.Contains(after, what) {
-			t.Errorf("the new daemon is ready and this is still there: %s", what)
-		}
-	}
+	h.gone(t, before)
 	for _, isolation := range isolations {
 		for language := range languages {
 			h.want(t, http.StatusOK, request{Path: "/rest-" + language + "-" + isolation})
@@ -151,6 +146,18 @@ func TestDrainWithPausedInstancesAndStems(t *testing.T) {
 	}
 	if left := h.leftovers(t); len(left) > 0 {
 		t.Errorf("this was left: %s", strings.Join(left, "\n"))
+	}
+}
+
+// gone checks that nothing is left of an earlier daemon. The new one has stem
+// cells of its own already.
+func (h *harness) gone(t *testing.T, before census) {
+	t.Helper()
+	now := h.census(t).all()
+	for _, what := range before.all() {
+		if slices.Contains(now, what) {
+			t.Errorf("the new daemon is ready and this is still there: %s", what)
+		}
 	}
 }
 
