@@ -2,6 +2,7 @@ package bench
 
 import (
 	_ "embed"
+	"fmt"
 	"html/template"
 	"io"
 	"math"
@@ -147,7 +148,7 @@ func (r *Report) throughputCharts(colours map[string]int) []chart {
 	var all []at
 	for _, x := range r.Throughput {
 		for _, s := range x.Steps {
-			all = append(all, at{x.Subject + ", " + x.Runtime + " at " + percent(s.Part),
+			all = append(all, at{x.Subject + ", " + x.Runtime + fmt.Sprintf(" at %.0f %%", s.Part*100),
 				bar{name: x.Isolation, value: float64(s.Latency.P50), high: float64(s.Latency.P90), text: ms(s.Latency.P50)}})
 		}
 	}

@@ -216,7 +216,8 @@ func NoiseOf(a, again []time.Duration, seed uint64) Noise {
 	return Noise{Ratio: r, Floor: max(math.Abs(r.High-1), math.Abs(1-r.Low))}
 }
 
-// Hides says whether a ratio is no more than the noise.
+// Hides says whether a ratio is no more than the noise. A zero one, which could
+// not be measured, is not.
 func (n Noise) Hides(r Interval) bool {
-	return r.Value == 0 || math.Abs(r.Value-1) <= n.Floor || !r.Excludes(1)
+	return r.Value != 0 && (math.Abs(r.Value-1) <= n.Floor || !r.Excludes(1))
 }

@@ -117,7 +117,7 @@ func (r *Report) workloadTable() table {
 }
 
 func (r *Report) overallTable() table {
-	t := table{ID: "overall", Title: "What the isolation costs the code, over all workloads", Numbers: 2,
+	t := table{ID: "overall", Title: "The same over all workloads", Numbers: 2,
 		Note:   "The geometric mean of the ratios above.",
 		Header: []string{"runtime", "isolation", "to bare", "workloads"}}
 	for _, x := range r.Overall {

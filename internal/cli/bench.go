@@ -115,6 +115,7 @@ func (a *app) benchOptions(cmd *cobra.Command, dirs []string, f *benchFlags) (co
 	}
 	if f.time > 0 {
 		o.Budget = max(f.time, leastTime)
+		o.Form = o.Budget.String()
 	}
 	if !changed("seed") {
 		o.Seed = rand.Uint64()
@@ -237,9 +238,12 @@ func (a *app) bench(ctx context.Context, o compare.Options, f benchFlags) error 
 		a.note("The report is in %s.", out)
 	}
 	if a.json() {
-		return errors.Join(err, a.printJSON(report))
+		err = errors.Join(err, a.printJSON(report))
+	} else {
+		err = errors.Join(err, report.WriteText(a.out))
 	}
-	return errors.Join(err, report.WriteText(a.out))
+	// A run that was broken off has told what it found, and has not done its work.
+	return errors.Join(err, context.Cause(ctx))
 }
 
 // saveReport writes the report's files into the directory out, which is made, and

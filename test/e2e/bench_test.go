@@ -41,7 +41,7 @@ func runBench(t *testing.T, out string, args ...string) (stdout, stderr string, 
 func TestBench(t *testing.T) {
 	t.Run("a short run has every part of the report, and leaves nothing", func(t *testing.T) {
 		out := t.TempDir()
-		stdout, stderr, err := runBench(t, out, "--quick", "--time", "5s", "--isolation", isolations[0]+","+isolations[1],
+		stdout, stderr, err := runBench(t, out, "--time", "5s", "--isolation", isolations[0]+","+isolations[1],
 			"--workloads", "no-op", "--runtimes", "python", "--seed", "1", "--traffic", "0.5,2", "-o", "json")
 		if err != nil {
 			t.Fatalf("%v\n%s", err, stderr)
@@ -72,7 +72,7 @@ func TestBench(t *testing.T) {
 // checkReport looks for what every run has, and for failures.
 func checkReport(t *testing.T, r *bench.Report) {
 	t.Helper()
-	if r.Schema != bench.ReportSchema || r.Form != "quick" || r.Seed != 1 || r.Broken != "" || len(r.Phases) != 6 || r.Machine.CPUs == 0 {
+	if r.Schema != bench.ReportSchema || r.Form != "5s" || r.Seed != 1 || r.Broken != "" || len(r.Phases) != 6 || r.Machine.CPUs == 0 {
 		t.Errorf("the head of the report: %+v", r)
 	}
 	have := map[string]bool{}

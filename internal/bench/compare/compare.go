@@ -89,6 +89,10 @@ func Run(ctx context.Context, o Options) (_ *bench.Report, err error) {
 		return nil, cove.Errorf(cove.CodeDenied, "cove bench makes sandboxes and must run as root: sudo cove bench")
 	}
 	r := &run{o: o, runtimes: runtime.NewCatalogue(), report: newReport(o)}
+	// A name that is wrong is told before anything is started.
+	if _, err := r.chooseWorkloads(); err != nil {
+		return nil, err
+	}
 	if r.report.Machine, err = machine(); err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func (r *run) measureWarm(ctx context.Context, budget time.Duration, tell func(f
 	}
 	for i := range r.report.Warm {
 		w := &r.report.Warm[i]
-		w.Same = w.Ratio.Value != 0 && noise.Hides(w.Ratio)
+		w.Same = noise.Hides(w.Ratio)
 	}
 	return noise, err
 }
