@@ -102,18 +102,26 @@ func appendInvokeHead(b []byte, inv *Invoke, timeoutMS int64) []byte {
 	return append(b, '}')
 }
 
-// appendString appends s as a JSON string.
+// appendString appends s as a JSON string. Control characters are escaped here,
+// because every marker begins with one; what is rarer is left to encoding/json.
 func appendString(b []byte, s string) []byte {
+	start := len(b)
+	b = append(b, '"')
 	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+		switch c := s[i]; {
+		case c < 0x20:
+			b = append(b, '\\', 'u', '0', '0', '0'+c>>4, hexDigits[c&0xf])
+		case c >= 0x7f || c == '"' || c == '\\':
 			quoted, err := json.Marshal(s)
 			if err != nil { // A string always marshals.
-				return append(b, `""`...)
+				quoted = []byte(`""`)
 			}
-			return append(b, quoted...)
+			return append(b[:start], quoted...)
+		default:
+			b = append(b, c)
 		}
 	}
-	b = append(b, '"')
-	b = append(b, s...)
 	return append(b, '"')
 }
+
+const hexDigits = "0123456789abcdef"
