@@ -91,12 +91,15 @@ type Store struct {
 	// have been referred to after the sweep asked; nil while there is none.
 	touched map[string]bool
 	sweeps  sync.Mutex
+	// compiling are the packages whose compiled files are being written; mu
+	// guards it.
+	compiling map[string]bool
 }
 
 // New opens the packages in dir, makes it where there is none, and removes
 // what an earlier daemon was in the middle of.
 func New(dir string, limits Limits, log *slog.Logger) (*Store, error) {
-	s := &Store{dir: dir, limits: limits.withDefaults(), log: log, holds: map[string]int{}}
+	s := &Store{dir: dir, limits: limits.withDefaults(), log: log, holds: map[string]int{}, compiling: map[string]bool{}}
 	if err := removeTree(filepath.Join(dir, "tmp")); err != nil {
 		return nil, fmt.Errorf("remove what an earlier start left of packages: %w", err)
 	}
@@ -227,6 +230,8 @@ func (s *Store) List(pkg cove.Package, limit int) (paths []string, more bool, er
 		switch {
 		case err != nil:
 			return err
+		case d.IsDir() && (path == compiledDir || d.Name() == "__pycache__"):
+			return fs.SkipDir // What was compiled is nobody's source.
 		case d.IsDir():
 			return nil
 		case len(paths) == limit:
