@@ -142,15 +142,38 @@ func (s *stems) take(key stemKey, function string) *cell {
 	s.mu.Lock()
 	k := s.kind(key)
 	k.demand.Take(time.Now())
-	var st *stem
-	if n := len(k.ready); n > 0 {
-		st = k.ready[n-1]
-		k.ready = k.ready[:n-1]
+	st := k.pop()
+	if st != nil {
 		k.taken++
 	} else {
 		k.missed++
 	}
 	s.mu.Unlock()
+	return s.hand(st, function)
+}
+
+// spare is take for a purpose that is no reason to have more of them ready.
+func (s *stems) spare(key stemKey, function string) *cell {
+	s.mu.Lock()
+	st := s.kind(key).pop()
+	s.mu.Unlock()
+	return s.hand(st, function)
+}
+
+// pop takes the youngest off the list, nil if there is none. The lock is held.
+func (k *stemKind) pop() *stem {
+	n := len(k.ready)
+	if n == 0 {
+		return nil
+	}
+	st := k.ready[n-1]
+	k.ready[n-1] = nil
+	k.ready = k.ready[:n-1]
+	return st
+}
+
+// hand gives a stem cell that is on no list any more to a function.
+func (s *stems) hand(st *stem, function string) *cell {
 	s.kick()
 	if st == nil {
 		return nil
