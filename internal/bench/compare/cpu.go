@@ -158,7 +158,7 @@ func (r *run) cpuBlock(ctx context.Context, p *cpuPlace) error {
 		return err
 	}
 	for range startsInBlock {
-		if _, err := r.start(ctx, at); err != nil {
+		if _, err := r.start(ctx, at, false); err != nil {
 			return err
 		}
 	}

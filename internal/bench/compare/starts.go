@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/covefn/cove"
@@ -36,9 +37,13 @@ func (r *run) measureStarts(ctx context.Context, budget time.Duration, tell func
 	var places []place
 	add := func(p place, again string) {
 		places = append(places, p)
+		turn := -1 // The round of warming up.
 		arms = append(arms, bench.Arm{
-			Name:   fmt.Sprintf("%s %s %s%s", p.subject.label(), p.isolation, p.class, again),
-			Sample: func(ctx context.Context) (bench.Sample, error) { return r.start(ctx, p) },
+			Name: fmt.Sprintf("%s %s %s%s", p.subject.label(), p.isolation, p.class, again),
+			Sample: func(ctx context.Context) (bench.Sample, error) {
+				turn++
+				return r.start(ctx, p, turn%recordEvery == 2)
+			},
 		})
 	}
 	for _, s := range r.wholes() {
@@ -55,7 +60,7 @@ func (r *run) measureStarts(ctx context.Context, budget time.Duration, tell func
 	noise := bench.Noise{}
 	for i, p := range places[:again] {
 		if p == places[again] {
-			noise = bench.NoiseOf(series[i].Took(), series[again].Took(), r.o.Seed)
+			noise = bench.NoiseOf(waited(&series[i]), waited(&series[again]), r.o.Seed)
 		}
 	}
 	for i, p := range places[:again] {
@@ -68,10 +73,16 @@ func (r *run) measureStarts(ctx context.Context, budget time.Duration, tell func
 func (r *run) startRow(p place, series []bench.Series, places []place, i int, noise bench.Noise) bench.StartRow {
 	s := &series[i]
 	median := func(pick func(cove.Timings) time.Duration) time.Duration {
-		return bench.Quantile(s.Each(func(x bench.Sample) time.Duration { return pick(x.Timings) }), 0.5)
+		var told []time.Duration
+		for _, x := range s.Samples {
+			if x.Timings.Total > 0 {
+				told = append(told, pick(x.Timings))
+			}
+		}
+		return bench.Quantile(told, 0.5)
 	}
 	row := bench.StartRow{
-		Subject: p.subject.name, Runtime: p.subject.runtime.Name, Isolation: p.isolation, Class: p.class, Took: bench.Summarise(s.Took()),
+		Subject: p.subject.name, Runtime: p.subject.runtime.Name, Isolation: p.isolation, Class: p.class, Took: bench.Summarise(waited(s)),
 		Queue:   median(func(t cove.Timings) time.Duration { return t.Queue }),
 		Start:   median(func(t cove.Timings) time.Duration { return t.Start }),
 		Init:    median(func(t cove.Timings) time.Duration { return t.Init }),
@@ -80,43 +91,91 @@ func (r *run) startRow(p place, series []bench.Series, places []place, i int, no
 	}
 	for j, q := range places {
 		if q.subject == p.subject && q.class == p.class && q.isolation == r.isolations[0] && q != p {
-			row.Ratio = bench.Ratio(s.Took(), series[j].Took(), 0.5, r.o.Seed)
+			row.Ratio = bench.Ratio(waited(s), waited(&series[j]), 0.5, r.o.Seed)
 			row.Same = noise.Hides(row.Ratio)
 		}
 	}
 	return row
 }
 
+// waited are the times of the samples that have one.
+func waited(s *bench.Series) []time.Duration {
+	return slices.DeleteFunc(s.Took(), func(d time.Duration) bool { return d == 0 })
+}
+
+// recordEvery is which part of the starts is called through the control API: its
+// answer has the record with the phases, which the gateway's has not.
+const recordEvery = 4
+
 // start brings the state about that a class begins from, and measures the call.
-func (r *run) start(ctx context.Context, p place) (bench.Sample, error) {
+// It goes through the gateway, as callers do, or with record through the control
+// API: that sample has Timings and no Took.
+func (r *run) start(ctx context.Context, p place, record bool) (bench.Sample, error) {
+	function := p.subject.function(p.isolation, kindOf(p.class))
+	if err := r.makeReady(ctx, p, function); err != nil {
+		return bench.Sample{}, err
+	}
+	if !p.subject.web() {
+		return r.classed(ctx, p.subject, function, p.class)
+	}
+	if record {
+		x, err := r.classed(ctx, p.subject, function, p.class)
+		x.Took = 0
+		return x, err
+	}
+	x, err := r.timed(r.gatewayCall(p.subject, function))(ctx)
+	if err != nil || p.class == cove.StartThawed {
+		return x, err // It was seen paused.
+	}
+	x.Start = p.class
+	return x, r.checkMade(ctx, function, p.class)
+}
+
+// kindOf is the form of a subject that a start class is measured with.
+func kindOf(class cove.StartClass) kind {
+	switch class {
+	case cove.StartCold:
+		return kindCold
+	case cove.StartThawed:
+		return kindPaused
+	case cove.StartStem, cove.StartWarm:
+	}
+	return kindPlain
+}
+
+// makeReady brings the state about that a start class begins from.
+func (r *run) makeReady(ctx context.Context, p place, function string) error {
 	switch p.class {
 	case cove.StartCold:
-		function := p.subject.function(p.isolation, kindCold)
-		if err := r.recycle(ctx, function); err != nil {
-			return bench.Sample{}, err
-		}
-		return r.classed(ctx, p.subject, function, cove.StartCold)
+		return r.recycle(ctx, function)
 	case cove.StartStem:
-		function := p.subject.function(p.isolation, kindPlain)
 		if err := r.recycle(ctx, function); err != nil {
-			return bench.Sample{}, err
+			return err
 		}
-		if err := r.awaitStem(ctx, function); err != nil {
-			return bench.Sample{}, err
-		}
-		return r.classed(ctx, p.subject, function, cove.StartStem)
+		return r.awaitStem(ctx, function)
 	case cove.StartThawed:
-		function := p.subject.function(p.isolation, kindPaused)
 		if _, err := r.invoke(ctx, p.subject, function); err != nil {
-			return bench.Sample{}, err
+			return err
 		}
-		if err := r.awaitPaused(ctx, function); err != nil {
-			return bench.Sample{}, err
-		}
-		return r.classed(ctx, p.subject, function, cove.StartThawed)
+		return r.awaitPaused(ctx, function)
 	case cove.StartWarm:
 	}
-	return r.classed(ctx, p.subject, p.subject.function(p.isolation, kindPlain), cove.StartWarm)
+	return nil
+}
+
+// checkMade is an error unless the function has one instance, which was made as
+// the class says.
+func (r *run) checkMade(ctx context.Context, function string, class cove.StartClass) error {
+	made, err := r.daemon.client.Instances(ctx, client.InstanceQuery{Function: function})
+	switch {
+	case err != nil:
+		return err
+	case len(made) != 1:
+		return fmt.Errorf("one call made %d instances", len(made))
+	case made[0].Start != class:
+		return fmt.Errorf("the start was %s and not %s", made[0].Start, class)
+	}
+	return nil
 }
 
 // awaitStem waits until a stem cell is ready that the function could use.

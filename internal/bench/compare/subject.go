@@ -200,11 +200,14 @@ func (r *run) classed(ctx context.Context, s *subject, function string, class co
 	return x, err
 }
 
-// gatewayCall is the fast way in, for loads: through the gateway where the
-// subject is a built-in one, which answers HTTP; a user's may want an event that
-// only the control API can send.
+// web says whether the subject is called through the gateway: a built-in one that
+// answers HTTP. A user's may want an event that only the control API can send.
+func (s *subject) web() bool { return s.want != nil && s.event == nil }
+
+// gatewayCall is the way in for loads: through the gateway, or for a subject that
+// cannot be called there through the control API.
 func (r *run) gatewayCall(s *subject, function string) bench.Call {
-	if s.want == nil || s.event != nil {
+	if !s.web() {
 		return func(ctx context.Context) error {
 			_, err := r.invoke(ctx, s, function)
 			return err
