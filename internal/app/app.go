@@ -301,7 +301,7 @@ func (a *App) openGateway(routes *route.Table[*cove.Version]) error {
 	}
 	a.gateway = gateway.New(gateway.Options{
 		Routes: routes, Invoke: a.invoker, Authorizer: a.auth, Log: a.log, TrustedProxies: proxies,
-		HeadTimeout: a.cfg.HeadTimeout, BodyTimeout: a.cfg.BodyTimeout, WriteTimeout: a.cfg.WriteTimeout,
+		HeadTimeout: a.cfg.HeadTimeout, BodyTimeout: a.cfg.BodyTimeout, WriteTimeout: a.cfg.WriteTimeout, IdleTimeout: a.cfg.IdleTimeout, MaxConnections: a.cfg.MaxConnections,
 	}).Server()
 	return nil
 }
@@ -325,7 +325,7 @@ func (a *App) openDoors(ctx context.Context, version string) error {
 		System: &system{app: a, version: version}, Log: a.log,
 		BodyTimeout: a.cfg.BodyTimeout, WriteTimeout: a.cfg.WriteTimeout,
 	})
-	a.api = &http.Server{Handler: handler, ReadHeaderTimeout: a.cfg.HeadTimeout, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
+	a.api = &http.Server{Handler: handler, ReadHeaderTimeout: a.cfg.HeadTimeout, IdleTimeout: a.cfg.IdleTimeout, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
 	forget, err := local.Leave(baseURL(a.apiListener), tokenFile)
 	if err != nil {
 		// Only a convenience for who types commands.

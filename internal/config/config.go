@@ -56,13 +56,18 @@ type Config struct {
 	// KeepVersions is how many versions of a function are kept.
 	KeepVersions int
 
+	// MaxConnections is how many connections the gateway has open at most.
+	MaxConnections int
+
 	// StartTimeout bounds the making of a sandbox, HeadTimeout and BodyTimeout
 	// the arrival of a request, WriteTimeout an answer's lack of progress,
-	// DrainTimeout the end of the daemon.
+	// IdleTimeout the time between the requests of a connection, DrainTimeout the
+	// end of the daemon.
 	StartTimeout time.Duration
 	HeadTimeout  time.Duration
 	BodyTimeout  time.Duration
 	WriteTimeout time.Duration
+	IdleTimeout  time.Duration
 	DrainTimeout time.Duration
 
 	// LogLevel is debug, info, warn or error; LogFormat text or json.
@@ -97,6 +102,8 @@ func bind(f *pflag.FlagSet, c *Config) {
 	f.DurationVar(&c.HeadTimeout, "head-timeout", 10*time.Second, "longest `time` for a request's head to arrive")
 	f.DurationVar(&c.BodyTimeout, "body-timeout", 30*time.Second, "longest `time` for a request's body to arrive")
 	f.DurationVar(&c.WriteTimeout, "write-timeout", 30*time.Second, "longest `time` an answer may make no progress")
+	f.DurationVar(&c.IdleTimeout, "idle-timeout", 2*time.Minute, "longest `time` between the requests of a connection")
+	f.IntVar(&c.MaxConnections, "max-connections", 10_000, "`number` of connections that the gateway has open at most; beyond it those without a request are closed")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 30*time.Second, "longest `time` to finish requests after SIGTERM")
 	f.StringVar(&c.LogLevel, "log-level", "info", "`level` of the log: debug, info, warn, error")
 	f.StringVar(&c.LogFormat, "log-format", "text", "`format` of the log: text, json")
@@ -281,7 +288,7 @@ func (c *Config) check() error {
 	}
 	for name, d := range map[string]time.Duration{
 		"start_timeout": c.StartTimeout, "head_timeout": c.HeadTimeout, "body_timeout": c.BodyTimeout,
-		"write_timeout": c.WriteTimeout, "drain_timeout": c.DrainTimeout,
+		"write_timeout": c.WriteTimeout, "idle_timeout": c.IdleTimeout, "drain_timeout": c.DrainTimeout,
 	} {
 		if d < 100*time.Millisecond || d > time.Hour {
 			return fmt.Errorf("%s: %s is outside of 100ms to 1h", name, d)
@@ -294,6 +301,9 @@ func (c *Config) check() error {
 		if _, err := netip.ParsePrefix(s); err != nil {
 			return fmt.Errorf("trusted_proxies: %q is no network, such as 10.0.0.0/8", s)
 		}
+	}
+	if c.MaxConnections < 10 || c.MaxConnections > 1_000_000 {
+		return fmt.Errorf("max_connections: %d is outside of 10 to 1000000", c.MaxConnections)
 	}
 	if c.KeepVersions < 2 || c.KeepVersions > 10_000 {
 		return fmt.Errorf("keep_versions: %d is outside of 2 to 10000", c.KeepVersions)

@@ -83,6 +83,8 @@ func TestAWrongSettingIsNamedWithItsPlace(t *testing.T) {
 		{name: "too many stem cells", file: "stems = 1000", want: "stems"},
 		{name: "a share of more than all", env: "COVE_STEM_MEMORY=101%", want: "0% to 100%"},
 		{name: "a share that is none", file: `stem_memory = "some"`, want: "10% or 512MiB"},
+		{name: "too few connections", arg: "--max-connections=9", want: "max_connections"},
+		{name: "idle for too long", arg: "--idle-timeout=2h", want: "idle_timeout"},
 		{name: "unknown level", arg: "--log-level=loud", want: "debug, info, warn, error"},
 		{name: "range that is none", arg: "--egress-range=fd00::/8", want: "egress_range"},
 	} {

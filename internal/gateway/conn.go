@@ -11,21 +11,6 @@ import (
 	"time"
 )
 
-// listener gives every connection what net/http leaves out.
-type listener struct {
-	net.Listener
-	timeout time.Duration
-}
-
-// Accept waits for the next connection.
-func (l *listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &conn{Conn: c, timeout: l.timeout}, nil
-}
-
 // conn is a connection on which
 //
 //   - a caller that does not take what is written to it is given up after a
@@ -39,6 +24,10 @@ type conn struct {
 	// first are the first bytes, which tell HTTP/2. Only Read touches them, and
 	// net/http has one Read at a time.
 	first []byte
+	// all are those that it is counted among; idleSince is since when it has been
+	// without a request, in nanoseconds of the wall clock, 0 while it has one.
+	all       *connections
+	idleSince atomic.Int64
 }
 
 // The phases of a connection.
@@ -88,6 +77,12 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 }
 
+// Close closes and counts it out.
+func (c *conn) Close() error {
+	defer c.all.remove(c)
+	return c.Conn.Close()
+}
+
 // CloseWrite lets net/http end its side first, so that an answer to a request
 // that was not read to its end is not lost in a reset.
 func (c *conn) CloseWrite() error {
@@ -111,6 +106,12 @@ func (c *conn) seen(p []byte) {
 // state follows net/http: active once a head was read, idle once it was
 // answered.
 func (c *conn) state(s http.ConnState) {
+	switch s {
+	case http.StateActive:
+		c.idleSince.Store(0)
+	case http.StateIdle:
+		c.all.idled(c)
+	}
 	phase := c.phase.Load()
 	switch {
 	case phase == phaseHTTP2, phase == phaseLate:

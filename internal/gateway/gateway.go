@@ -32,6 +32,8 @@ const (
 	DefaultMaxHeaders   = 200
 	DefaultMaxBody      = 6 * cove.MiB
 	DefaultBodyMemory   = 512 * cove.MiB
+
+	DefaultMaxConnections = 10_000
 )
 
 // Options is what a Gateway needs. Zero limits and timeouts are the defaults.
@@ -59,6 +61,9 @@ type Options struct {
 	// BodyMemory bounds the bodies that are held at once, those of requests and
 	// the whole ones of answers, all together. One function may have half.
 	BodyMemory cove.ByteSize
+	// MaxConnections is how many connections may be open at once. Where there are
+	// as many, those without a request are closed, the longest idle first.
+	MaxConnections int
 	// NewID makes request ids; nil is requestid.New.
 	NewID func() string
 }
@@ -89,6 +94,7 @@ func New(o Options) *Gateway {
 	setDefault(&o.MaxHead, DefaultMaxHead)
 	setDefault(&o.MaxHeaders, DefaultMaxHeaders)
 	setDefault(&o.BodyMemory, DefaultBodyMemory)
+	setDefault(&o.MaxConnections, DefaultMaxConnections)
 	if o.NewID == nil {
 		o.NewID = requestid.New
 	}

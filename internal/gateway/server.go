@@ -13,6 +13,7 @@ import (
 type Server struct {
 	http *http.Server
 	opts Options
+	all  *connections
 }
 
 // maxStreams is how many requests one HTTP/2 connection may have open.
@@ -23,7 +24,7 @@ func (g *Gateway) Server() *Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	return &Server{opts: g.opts, http: &http.Server{
+	return &Server{opts: g.opts, all: newConnections(g.opts.MaxConnections, g.opts.Log), http: &http.Server{
 		Handler:           g,
 		Protocols:         &protocols,
 		ReadHeaderTimeout: g.opts.HeadTimeout,
@@ -48,7 +49,7 @@ func (g *Gateway) Server() *Server {
 // Serve serves the connections that l accepts until Shutdown or Close is called,
 // and then returns nil. It closes l.
 func (s *Server) Serve(l net.Listener) error {
-	err := s.http.Serve(&listener{Listener: l, timeout: s.opts.WriteTimeout})
+	err := s.http.Serve(newListener(l, s.opts.WriteTimeout, s.all))
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

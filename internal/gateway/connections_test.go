@@ -1,0 +1,132 @@
+package gateway
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/invoke"
+)
+
+const get = "GET /f HTTP/1.1\r\nHost: h\r\n\r\n"
+
+// busy is a Doer whose requests run until release is called; began counts them.
+func busy(t *testing.T) (do doFunc, began *atomic.Int64, release func()) {
+	let, done := context.WithCancel(t.Context())
+	began = &atomic.Int64{}
+	return func(_ context.Context, _ *invoke.Request, sink invoke.Sink) *cove.Error {
+		began.Add(1)
+		<-let.Done()
+		return sinkOK(sink)
+	}, began, done
+}
+
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not come about", what)
+		}
+	}
+}
+
+func TestConnections(t *testing.T) {
+	t.Parallel()
+
+	t.Run("the longest idle gives way to a new one", func(t *testing.T) {
+		t.Parallel()
+		w := setup(t, Options{Invoke: text("ok"), MaxConnections: 3}, function("f", "/f"))
+		silent := w.raw() // It has never sent anything.
+		first, second := w.raw(), w.raw()
+		call := func(r *raw) {
+			r.say(get)
+			r.answer("GET")
+			// The caller may have the answer before the server is done with it.
+			until(t, "that all are idle", func() bool {
+				w.server.all.mu.Lock()
+				defer w.server.all.mu.Unlock()
+				return len(w.server.all.idlest(9)) == len(w.server.all.open)
+			})
+		}
+		for _, r := range []*raw{first, second, first} {
+			call(r)
+		}
+		third := w.raw()
+		call(third)
+		if said := silent.closed(); said != "" {
+			t.Errorf("the silent one was told %q", said)
+		}
+		fourth := w.raw()
+		call(fourth)
+		if said := second.closed(); said != "" {
+			t.Errorf("the second one was told %q", said)
+		}
+		for _, r := range []*raw{first, third, fourth} {
+			r.say(get)
+			if a := r.answer("GET"); a.text != "ok" {
+				t.Errorf("one that stays was answered %s", a.Status)
+			}
+		}
+	})
+
+	t.Run("one with a request is never closed: the next waits until it ends", func(t *testing.T) {
+		t.Parallel()
+		do, began, release := busy(t)
+		w := setup(t, Options{Invoke: do, MaxConnections: 2}, function("f", "/f"))
+		held := []*raw{w.raw(), w.raw()}
+		for _, r := range held {
+			r.say(get)
+		}
+		until(t, "two requests under way", func() bool { return began.Load() == 2 })
+		next := w.raw()
+		next.say(strings.Replace(get, "\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1))
+		time.Sleep(20 * time.Millisecond)
+		if began.Load() != 2 {
+			t.Error("a third connection was served")
+		}
+		release()
+		for _, r := range held {
+			if a := r.answer("GET"); a.StatusCode != 200 {
+				t.Errorf("a request under way was answered %s", a.Status)
+			}
+		}
+		if a := next.answer("GET"); a.StatusCode != 200 {
+			t.Errorf("the next was answered %s", a.Status)
+		}
+	})
+
+	t.Run("the end does not wait for room", func(t *testing.T) {
+		t.Parallel()
+		do, began, release := busy(t)
+		w := setup(t, Options{Invoke: do, MaxConnections: 1}, function("f", "/f"))
+		w.raw().say(get)
+		until(t, "a request under way", func() bool { return began.Load() == 1 })
+		waiting := w.raw()
+		waiting.say(get)
+		time.Sleep(5 * time.Millisecond) // It is accepted and waits, or is not yet; either must end.
+		ended := make(chan error, 1)
+		go func() { ended <- w.server.Shutdown(t.Context()) }()
+		waiting.closed()
+		release()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+
+	t.Run("HTTP/2 connections without a request give way too", func(t *testing.T) {
+		t.Parallel()
+		w := setup(t, Options{Invoke: text("ok"), MaxConnections: 1}, function("f", "/f"))
+		two, one := w.client(true), w.client(false)
+		for range 3 {
+			if a := w.send(two, "GET", "/f", ""); a.StatusCode != 200 {
+				t.Error(a.Status)
+			}
+			if a := w.send(one, "GET", "/f", ""); a.StatusCode != 200 {
+				t.Error(a.Status)
+			}
+		}
+	})
+}
