@@ -89,7 +89,7 @@ func (s *sandbox) askForEnd() (driver.Exit, error) {
 		Result  uint32 `json:"result"`
 	}
 	err = json.NewDecoder(io.LimitReader(conn, maxAnswer)).Decode(&answer)
-	if _, broken := errors.AsType[*json.SyntaxError](err); err != nil && !broken {
+	if _, failed := errors.AsType[*net.OpError](err); failed || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		// Its end has cut the connection.
 		return killed, nil
 	}
