@@ -22,6 +22,31 @@ type loaded struct {
 	cpu    func() (time.Duration, error)
 }
 
+// loadArm is a function under load.
+type loadArm struct {
+	name, label, isolation, handler string
+	concurrency                     int
+}
+
+// loadArms are the functions under load: instances that take one call at a time,
+// and those that take as many as there are callers, which a bare server does too.
+// In Python that is for coroutines.
+func loadArms(g language) []loadArm {
+	several := g.DefaultHandler
+	if g.Language == "python" {
+		several = "main.coroutine"
+	}
+	var arms []loadArm
+	for _, isolation := range isolations() {
+		label := g.label() + ", " + isolationLabel(isolation)
+		arms = append(arms,
+			loadArm{isolation, label + ", one call at a time", isolation, g.DefaultHandler, 1},
+			loadArm{isolation + " shared", fmt.Sprintf("%s, %d calls at a time", label, callers), isolation, several, callers},
+		)
+	}
+	return arms
+}
+
 // loadedServers are the bare servers of g and its function in each isolation, all
 // of them, sandboxes included, on one half of the processors; the client has the
 // other. The function may have as many instances as there are processors for it.
@@ -38,20 +63,21 @@ func (s *setting) loadedServers(ctx context.Context, g language) ([]loaded, erro
 	for i, t := range bare {
 		all = append(all, loaded{g.servers[i].name, t, func() (time.Duration, error) { return bench.ProcessCPU(t.process.cmd.Process.Pid) }})
 	}
-	// A daemon for each isolation: its processor time is that of one function.
-	for _, isolation := range isolations() {
+	// A daemon for each function: its processor time is that of one.
+	for _, a := range loadArms(g) {
 		d, err := s.daemonBy(half.start, false)
 		if err != nil {
 			return nil, err
 		}
-		t, err := d.deploy(ctx, g, isolation, func(cfg *cove.Config) {
-			cfg.Scaling.Max, cfg.Scaling.Queue = half.each, 10_000
-			cfg.QueueTimeout = cove.Duration(patience)
+		t, err := d.deploy(ctx, g, a.isolation, func(cfg *cove.Config) {
+			cfg.Scaling = reactive()
+			cfg.Scaling.Max, cfg.Scaling.Queue, cfg.Scaling.Concurrency = half.each, 10_000, a.concurrency
+			cfg.QueueTimeout, cfg.Handler = cove.Duration(patience), a.handler
 		})
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, loaded{isolation, t, d.cpu})
+		all = append(all, loaded{a.name, t, d.cpu})
 	}
 	for _, l := range all { // All instances there are to be, and everything warm.
 		if load := bench.ClosedLoop(ctx, l.target.call, callers, time.Second); load.Failed > 0 {
@@ -103,12 +129,12 @@ func throughput(ctx context.Context, s *setting) ([]row, error) {
 		if g.Language != "python" {
 			least, aim = 0.7, 1
 		}
-		for _, isolation := range isolations() {
+		for _, arm := range loadArms(g) {
 			for _, server := range g.servers {
-				name := fmt.Sprintf("%s, %s / %s", g.label(), isolationLabel(isolation), server.name)
+				name := arm.label + " / " + server.name
 				rows = append(rows,
-					found.row("warm throughput, the same processors for all on the server's side: "+name, server.name, isolation, perSecond, least, aim),
-					found.row("the same, calls per second of processor time used: "+name, server.name, isolation, perCPU, 0, 0),
+					found.row("warm throughput, the same processors for all on the server's side: "+name, server.name, arm.name, perSecond, least, aim),
+					found.row("the same, calls per second of processor time used: "+name, server.name, arm.name, perCPU, 0, 0),
 				)
 			}
 		}
@@ -142,7 +168,7 @@ func (s *setting) peaks(ctx context.Context, g language) (peaks, error) {
 			if err != nil {
 				return bench.Sample{}, err
 			}
-			load := bench.ClosedLoop(ctx, l.target.call, callers, pick(s, 1500*time.Millisecond, 10*time.Second))
+			load := bench.ClosedLoop(ctx, l.target.call, callers, pick(s, time.Second, 10*time.Second))
 			after, err := l.cpu()
 			if err == nil && load.Failed > 0 {
 				err = fmt.Errorf("%d of %d calls failed: %s", load.Failed, load.Calls, load.Error)
@@ -194,12 +220,12 @@ func tail(ctx context.Context, s *setting) ([]row, error) {
 		if err = errors.Join(err, s.release(mark)); err != nil {
 			return rows, fmt.Errorf("%s: %w", g.label(), err)
 		}
-		for _, isolation := range isolations() {
+		for _, arm := range loadArms(g) {
 			for _, server := range g.servers {
 				rows = append(rows, c.row(want{
-					name:     fmt.Sprintf("p99 at 70 %% of its own peak: %s, %s / %s", g.label(), isolationLabel(isolation), server.name),
-					baseline: server.name, cove: isolation, q: 0.99, least: 1.5, aim: 1.1,
-					note: fmt.Sprintf("offered %.0f/s and %.0f/s", notes[isolation], notes[server.name]),
+					name:     fmt.Sprintf("p99 at 70 %% of its own peak: %s / %s", arm.label, server.name),
+					baseline: server.name, cove: arm.name, q: 0.99, least: 1.5, aim: 1.1,
+					note: fmt.Sprintf("offered were %.0f/s to Cove and %.0f/s to %s", notes[arm.name], notes[server.name], server.name),
 				}))
 			}
 		}
@@ -216,7 +242,7 @@ func (s *setting) tails(ctx context.Context, g language) (comparison, map[string
 	rates := map[string]float64{}
 	for range 2 {
 		for _, l := range servers {
-			load := bench.ClosedLoop(ctx, l.target.call, callers, pick(s, 1500*time.Millisecond, 10*time.Second))
+			load := bench.ClosedLoop(ctx, l.target.call, callers, pick(s, time.Second, 10*time.Second))
 			rates[l.name] = max(rates[l.name], 0.7*load.PerSecond)
 		}
 	}
@@ -243,6 +269,6 @@ func (s *setting) tails(ctx context.Context, g language) (comparison, map[string
 			return bench.Sample{Took: load.Elapsed}, nil
 		}})
 	}
-	_, err = interleave(ctx, arms, bench.Rounds{N: pick(s, 4, 10)})
+	_, err = interleave(ctx, arms, bench.Rounds{N: pick(s, 3, 10)})
 	return c, rates, err
 }

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/covefn/cove"
+	"github.com/covefn/cove/client"
 	"github.com/covefn/cove/internal/bench"
 )
 
@@ -73,158 +72,85 @@ func (s *setting) bareMemory(g language) (held int64, err error) {
 		pids = append(pids, p.cmd.Process.Pid)
 	}
 	time.Sleep(settle)
-	held, _, err = pss(pids)
+	held, err = pss(pids)
 	return held / herd, err
 }
 
-// instanceMemory is what one of several idle instances holds, and in words which
-// processes that is.
+// instanceMemory is what one of several idle instances holds: what the daemon
+// measures of all the processes of each, and the daemon's own growth.
 func (s *setting) instanceMemory(ctx context.Context, g language, isolation string) (int64, string, error) {
 	d, err := s.daemon(false)
 	if err != nil {
 		return 0, "", err
 	}
 	// The daemon's own growth counts from when it has served a first function.
-	first, err := d.deploy(ctx, g, isolation, nil)
+	first, err := s.idleInstance(ctx, d, g, isolation)
 	if err != nil {
 		return 0, "", err
 	}
-	if err := errors.Join(first.call(ctx), d.client.Delete(ctx, first.function, 0)); err != nil {
+	if err := d.client.Delete(ctx, first, 0); err != nil {
 		return 0, "", err
 	}
-	if err := d.noStems(); err != nil {
-		return 0, "", err
-	}
-	daemonBefore, _, err := pss([]int{d.cmd.Process.Pid})
-	if err != nil {
-		return 0, "", err
-	}
-	before, err := d.processes()
-	if err != nil {
-		return 0, "", err
-	}
-	for range herd {
-		t, err := d.deploy(ctx, g, isolation, nil)
-		if err != nil {
-			return 0, "", err
-		}
-		if err := t.call(ctx); err != nil {
-			return 0, "", err
-		}
-	}
-	if err := d.noStems(); err != nil {
-		return 0, "", err
-	}
-	pids, err := d.processes()
-	if err != nil {
-		return 0, "", err
-	}
-	pids = slices.DeleteFunc(pids, func(pid int) bool { return slices.Contains(before, pid) })
-	held, byName, err := pss(pids)
-	if err != nil {
-		return 0, "", err
-	}
-	daemonAfter, _, err := pss([]int{d.cmd.Process.Pid})
-	if err != nil {
-		return 0, "", err
-	}
-	grown := max(daemonAfter-daemonBefore, 0)
-	words := []string{"the daemon's growth " + mebibytes(grown/herd)}
-	for _, name := range slices.Sorted(keys(byName)) {
-		words = append(words, name+" "+mebibytes(byName[name]/herd))
-	}
-	return (held + grown) / herd, strings.Join(words, ", "), nil
-}
-
-func keys(m map[string]int64) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
-}
-
-// noStems lets the daemon come to rest.
-func (d *daemon) noStems() error {
 	time.Sleep(settle)
-	return nil
+	before, err := pss([]int{d.cmd.Process.Pid})
+	if err != nil {
+		return 0, "", err
+	}
+	var names []string
+	for range herd {
+		name, err := s.idleInstance(ctx, d, g, isolation)
+		if err != nil {
+			return 0, "", err
+		}
+		names = append(names, name)
+	}
+	time.Sleep(settle)
+	after, err := pss([]int{d.cmd.Process.Pid})
+	if err != nil {
+		return 0, "", err
+	}
+	grown := max(after-before, 0) / herd
+	held, processes := int64(0), 0
+	for _, name := range names {
+		list, err := d.client.Instances(ctx, client.InstanceQuery{Function: name, Measure: true})
+		if err != nil {
+			return 0, "", err
+		}
+		if len(list) != 1 || list[0].Measured == nil || list[0].Measured.PSS == 0 {
+			return 0, "", fmt.Errorf("%s has %d instances, and not one that was measured", name, len(list))
+		}
+		held += int64(list[0].Measured.PSS)
+		processes += list[0].Measured.Processes
+	}
+	return held/herd + grown, fmt.Sprintf("%d processes on the host and %s by which the daemon grew", processes/herd, mebibytes(grown)), nil
 }
 
-// processes are those that the daemon has caused: its children and theirs, what
-// is in its sandboxes' control groups, and containerd's helper of each container.
-func (d *daemon) processes() ([]int, error) {
-	dirs, err := filepath.Glob("/proc/[0-9]*")
+// idleInstance deploys a function, calls it once, and returns its name.
+func (s *setting) idleInstance(ctx context.Context, d *daemon, g language, isolation string) (string, error) {
+	t, err := d.deploy(ctx, g, isolation, func(cfg *cove.Config) { cfg.Scaling = reactive() })
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	ownerName, err := os.ReadFile(filepath.Join(d.data, "owner"))
-	if err != nil {
-		return nil, err
-	}
-	mark := "/cove/" + strings.TrimSpace(string(ownerName)) + "/"
-	out, err := command(context.Background(), "docker", "ps", "--quiet", "--no-trunc", "--filter", "label=cove.owner="+strings.TrimSpace(string(ownerName)))
-	if err != nil {
-		return nil, err
-	}
-	containers := strings.Fields(out)
-	parents, all := map[int]int{}, []int{}
-	caused := map[int]bool{}
-	for _, dir := range dirs {
-		pid, err := strconv.Atoi(filepath.Base(dir))
-		if err != nil {
-			continue
-		}
-		stat, err := os.ReadFile(filepath.Join(dir, "stat"))
-		if err != nil {
-			continue // It has ended.
-		}
-		_, after, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')'):]), " ")
-		if fields := strings.Fields(after); len(fields) > 1 {
-			parents[pid], _ = strconv.Atoi(fields[1])
-		}
-		all = append(all, pid)
-		groups, _ := os.ReadFile(filepath.Join(dir, "cgroup"))
-		line, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
-		caused[pid] = strings.Contains(string(groups), mark) ||
-			slices.ContainsFunc(containers, func(id string) bool { return strings.Contains(string(line), id) })
-	}
-	var pids []int
-	for _, pid := range all {
-		for p := pid; p > 1; p = parents[p] {
-			if caused[p] || parents[p] == d.cmd.Process.Pid {
-				pids = append(pids, pid)
-				break
-			}
-		}
-	}
-	return pids, nil
+	return t.function, t.call(ctx)
 }
 
-// pss is the sum of the processes' proportional set sizes in bytes, and the same
-// by the program's name.
-func pss(pids []int) (sum int64, byName map[string]int64, err error) {
-	byName = map[string]int64{}
+// pss is the sum of the processes' proportional set sizes in bytes.
+func pss(pids []int) (int64, error) {
+	sum := int64(0)
 	for _, pid := range pids {
 		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 		if err != nil {
-			return 0, nil, err
-		}
-		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-		if err != nil {
-			return 0, nil, err
+			return 0, err
 		}
 		for line := range strings.Lines(string(data)) {
 			if value, ok := strings.CutPrefix(line, "Pss:"); ok {
 				kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
 				if err != nil {
-					return 0, nil, err
+					return 0, err
 				}
 				sum += kib << 10
-				byName[strings.TrimSpace(string(name))] += kib << 10
 			}
 		}
 	}
-	return sum, byName, nil
+	return sum, nil
 }

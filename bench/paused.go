@@ -10,7 +10,8 @@ import (
 	"github.com/covefn/cove/internal/bench"
 )
 
-// rest is how long both functions of paused are left alone before a call.
+// rest is how long both functions of paused are left alone before a call, once
+// they are in the state that is wanted.
 const rest = 60 * time.Millisecond
 
 // paused compares a call to an instance that was frozen with one to an instance
@@ -40,7 +41,10 @@ func pausedArms(ctx context.Context, s *setting, g language, isolation string) (
 		return nil, err
 	}
 	arm := func(name string, pause time.Duration, class cove.StartClass) (bench.Arm, error) {
-		t, err := d.deploy(ctx, g, isolation, func(cfg *cove.Config) { cfg.Scaling.Pause = cove.Duration(pause) })
+		t, err := d.deploy(ctx, g, isolation, func(cfg *cove.Config) {
+			cfg.Scaling = reactive()
+			cfg.Scaling.Pause = cove.Duration(pause)
+		})
 		if err != nil {
 			return bench.Arm{}, err
 		}
@@ -48,11 +52,14 @@ func pausedArms(ctx context.Context, s *setting, g language, isolation string) (
 			return bench.Arm{}, err
 		}
 		return bench.Arm{Name: name, Sample: func(ctx context.Context) (bench.Sample, error) {
+			if err := t.await(ctx, class == cove.StartThawed); err != nil {
+				return bench.Sample{}, err
+			}
 			time.Sleep(rest)
 			return t.sampleOf(ctx, class)
 		}}, nil
 	}
-	idle, err := arm("idle", time.Hour, cove.StartWarm)
+	idle, err := arm("idle", 2*time.Hour, cove.StartWarm)
 	if err != nil {
 		return nil, err
 	}
@@ -60,5 +67,19 @@ func pausedArms(ctx context.Context, s *setting, g language, isolation string) (
 	if err != nil {
 		return nil, err
 	}
-	return interleave(ctx, append(twice([]bench.Arm{idle}), frozen), bench.Rounds{N: pick(s, 60, 1000), Warmup: 3})
+	return interleave(ctx, append(twice([]bench.Arm{idle}), frozen), bench.Rounds{N: pick(s, 60, 1000), Budget: pick(s, patience/5, 30*patience), Warmup: 2})
+}
+
+// await waits until the function's one instance is paused, or idle.
+func (t *target) await(ctx context.Context, paused bool) error {
+	return until(patience/4, func() error {
+		f, err := t.daemon.client.Function(ctx, t.function)
+		if err != nil {
+			return err
+		}
+		if n := f.Instances; n.Total() != 1 || paused != (n.Paused == 1) || paused == (n.Idle == 1) {
+			return fmt.Errorf("of %d instances of %s %d are idle and %d paused", n.Total(), t.function, n.Idle, n.Paused)
+		}
+		return nil
+	})
 }

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -97,4 +100,54 @@ func pin(pid int, set *unix.CPUSet) error {
 		}
 	}
 	return nil
+}
+
+// processes are those that the daemon has caused: its children and theirs, what
+// is in its sandboxes' control groups, and containerd's helper of each container.
+func (d *daemon) processes() ([]int, error) {
+	dirs, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return nil, err
+	}
+	ownerName, err := os.ReadFile(filepath.Join(d.data, "owner"))
+	if err != nil {
+		return nil, err
+	}
+	mark := "/cove/" + strings.TrimSpace(string(ownerName)) + "/"
+	out, err := command(context.Background(), "docker", "ps", "--quiet", "--no-trunc", "--filter", "label=cove.owner="+strings.TrimSpace(string(ownerName)))
+	if err != nil {
+		return nil, err
+	}
+	containers := strings.Fields(out)
+	parents, all := map[int]int{}, []int{}
+	caused := map[int]bool{}
+	for _, dir := range dirs {
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil {
+			continue
+		}
+		stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+		if err != nil {
+			continue // It has ended.
+		}
+		_, after, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')'):]), " ")
+		if fields := strings.Fields(after); len(fields) > 1 {
+			parents[pid], _ = strconv.Atoi(fields[1])
+		}
+		all = append(all, pid)
+		groups, _ := os.ReadFile(filepath.Join(dir, "cgroup"))
+		line, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
+		caused[pid] = strings.Contains(string(groups), mark) ||
+			slices.ContainsFunc(containers, func(id string) bool { return strings.Contains(string(line), id) })
+	}
+	var pids []int
+	for _, pid := range all {
+		for p := pid; p > 1; p = parents[p] {
+			if caused[p] || parents[p] == d.cmd.Process.Pid {
+				pids = append(pids, pid)
+				break
+			}
+		}
+	}
+	return pids, nil
 }

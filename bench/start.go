@@ -85,7 +85,7 @@ func startArms(ctx context.Context, s *setting, g language) (comparison, error) 
 			}})
 		}
 	}
-	c, err := interleave(ctx, arms, bench.Rounds{N: pick(s, 25, 1000), Budget: pick(s, 90*time.Second, 100*patience), Warmup: 1})
+	c, err := interleave(ctx, arms, bench.Rounds{N: pick(s, 20, 1000), Budget: pick(s, patience, 100*patience), Warmup: 1})
 	c[armDockerFirst] = bench.Series{Arm: armDockerFirst, Samples: firsts}
 	return c, err
 }
@@ -96,17 +96,21 @@ func reactive() cove.Scaling {
 	return cove.Scaling{Policy: cove.PolicyFixed, Idle: cove.Duration(time.Hour), Pause: cove.Duration(2 * time.Hour)}
 }
 
+// restPatience bounds the wait for rest: after a burst there are many stem cells
+// to be made.
+const restPatience = 3 * patience
+
 // empty ends the function's instances, and waits until nothing of them is left
 // and nothing else is being started or ended, stem cells included, so that the
 // call finds the machine at rest.
 func (t *target) empty(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, restPatience)
 	defer cancel()
 	c := t.daemon.client
 	if _, err := c.Recycle(ctx, t.function); err != nil {
 		return err
 	}
-	return until(patience, func() error {
+	return until(restPatience, func() error {
 		f, err := c.Function(ctx, t.function)
 		if err != nil {
 			return err

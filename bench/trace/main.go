@@ -61,7 +61,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.live.isolation, "isolation", "", "isolation of the functions; the server's default by default")
 	f.IntVar(&o.live.functions, "functions", 20, "how many functions to replay")
 	f.DurationVar(&o.live.length, "for", 2*time.Minute, "how long the replay may take")
-	f.DurationVar(&o.live.span, "span", 2*time.Hour, "how much of the day is replayed in that time")
+	f.DurationVar(&o.live.span, "span", 20*time.Minute, "how much of the day is replayed in that time")
 	f.DurationVar(&o.live.clip, "clip", time.Second, "the longest a call sleeps")
 	f.Float64Var(&o.live.rate, "rate", 40, "the most calls in a second, on average")
 	err := f.Parse(args)
