@@ -53,6 +53,8 @@ type App struct {
 	isolations *isolations
 	runtimes   *runtime.Catalogue
 	images     *image.Store
+	packages   *code.Store
+	compiler   *compiler
 	pool       *pool.Pool
 	invoker    *invoke.Service
 	deploy     *deploy.Service
@@ -241,8 +243,7 @@ func (a *App) openFunctions(ctx context.Context) error {
 		return err
 	}
 	a.onClose(store.Close)
-	packages, err := code.New(a.cfg.Data, code.Limits{}, a.log)
-	if err != nil {
+	if a.packages, err = code.New(a.cfg.Data, code.Limits{}, a.log); err != nil {
 		return err
 	}
 	if a.auth, err = auth.New(ctx, store); err != nil {
@@ -254,8 +255,8 @@ func (a *App) openFunctions(ctx context.Context) error {
 		ShimDir: func(r runtime.Runtime) string { return runtime.ShimDir(a.shimDir(), r) },
 		Image:   func(_ context.Context, name string) (driver.Image, error) { return a.images.DriverImage(name) },
 		Code: func(sha256 string) (string, func(), error) {
-			release := packages.Hold(sha256)
-			return packages.Dir(cove.Package{SHA256: sha256}), release, nil
+			release := a.packages.Hold(sha256)
+			return a.packages.Dir(cove.Package{SHA256: sha256}), release, nil
 		},
 		Active: func(name string) *cove.Version { return a.deploy.Active(name) },
 		Logs:   a.logs, Memory: a.memory(), StemMemory: a.cfg.StemMemory.Of(a.memory()), Stems: int(a.cfg.Stems), StartTimeout: a.cfg.StartTimeout, MaxAnswer: maxAnswer, Log: a.log,
@@ -263,7 +264,7 @@ func (a *App) openFunctions(ctx context.Context) error {
 	a.invoker = invoke.New(invoke.Options{Pool: a.pool, Log: a.log})
 	routes := route.NewTable[*cove.Version]()
 	a.deploy, err = deploy.New(ctx, deploy.Options{
-		Store: store, Code: packages, Routes: routes, Runtimes: a.runtimes, Isolations: a.isolations.recent,
+		Store: store, Code: a.packages, Routes: routes, Runtimes: a.runtimes, Isolations: a.isolations.recent,
 		Isolation: a.cfg.Isolation, Limits: deploy.Limits{Env: a.cfg.EnvLimit, Memory: a.memory()},
 		Overhead: a.isolations.overhead, Prepare: a.prepare,
 		KeepVersions: a.cfg.KeepVersions, Log: a.log,
@@ -271,6 +272,7 @@ func (a *App) openFunctions(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.compiler = newCompiler(a)
 	a.deploy.Subscribe(a.changed)
 	return a.openGateway(routes)
 }
@@ -280,6 +282,8 @@ func (a *App) changed(old, active *cove.Version) {
 	a.pool.Switch(old, active)
 	if active == nil {
 		a.logs.Forget(old.Function)
+	} else {
+		a.compiler.add(active)
 	}
 }
 

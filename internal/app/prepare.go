@@ -11,11 +11,12 @@ import (
 // requests want them, as ever.
 const maxPrepared = 5
 
-// prepare makes as many instances of v ready as its function has now, one at
+// prepare compiles v's package and makes as many instances of v ready as its function has now, one at
 // least and maxPrepared at most, and holds them until release is called. Where
 // there is no room for so many beside those of the active version, it is content
 // with one.
 func (a *App) prepare(ctx context.Context, v *cove.Version) (ready int, release func(), err *cove.Error) {
+	a.compile(ctx, v)
 	live := 0
 	for _, g := range a.pool.Stats().Groups {
 		if g.Function == v.Function {

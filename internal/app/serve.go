@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/covefn/cove/internal/deploy"
@@ -20,11 +21,9 @@ const (
 // closes everything.
 func (a *App) Serve(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		a.pool.Run(background)
-	}()
+	var loops sync.WaitGroup
+	loops.Go(func() { a.pool.Run(background) })
+	loops.Go(func() { a.compiler.run(background) })
 	sweeper := deploy.NewSweeper(a.deploy, 0)
 	sweeper.Start(background)
 	if err := a.startMinimum(ctx); err != nil {
@@ -43,7 +42,7 @@ func (a *App) Serve(ctx context.Context) error {
 	}
 	drained := a.drain(context.WithoutCancel(ctx))
 	stop()
-	<-done
+	loops.Wait()
 	sweeper.Stop()
 	return errors.Join(err, drained, a.close())
 }
