@@ -23,3 +23,22 @@ func TestStemCellsAreSizedByDemandOrByANumber(t *testing.T) {
 		t.Errorf("got %v and %v, %v", c.Stems, c.StemMemory, err)
 	}
 }
+
+func FuzzShare(f *testing.F) {
+	for _, s := range []string{"10%", "2.5 %", "0", "512MiB", "100%", "-1%", "NaN%", "1e-400%", "%", "1GB"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var s, again Share
+		if s.UnmarshalText([]byte(text)) != nil {
+			return
+		}
+		if part := s.Of(cove.GiB); part < 0 || part > cove.GiB {
+			t.Errorf("%q of 1GiB is %d", text, part)
+		}
+		written, err := s.MarshalText()
+		if err != nil || again.UnmarshalText(written) != nil || again != s {
+			t.Errorf("%q is written %q, which is read as %+v instead of %+v", text, written, again, s)
+		}
+	})
+}
