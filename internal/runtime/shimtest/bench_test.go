@@ -31,6 +31,20 @@ type language struct {
 
 func languages(b *testing.B) []language {
 	b.Helper()
+	ls := interpreters(b)
+	compiled := ls[0]
+	compiled.name = "python compiled"
+	dir := b.TempDir()
+	if err := runtime.NewCatalogue().WriteShims(dir); err != nil {
+		b.Fatal(err)
+	}
+	compiled.local.ShimDir = runtime.ShimDir(dir, compiled.local.Runtime)
+	compileShim(b, compiled.local, dir)
+	return append(ls, compiled)
+}
+
+func interpreters(b *testing.B) []language {
+	b.Helper()
 	return []language{
 		{
 			"python", local(b, "python", shimtest.FindPython(b)),

@@ -279,6 +279,7 @@ exports.handler = async (event) => {
 			}
 		}},
 		{"a stem cell whose stream ends is gone", echo, func(t *testing.T, s *session) {
+			s.prepared(t)
 			check(t, s.conn.Close())
 			if code := s.exit(t); code != 0 {
 				t.Errorf("exit code %d", code)

@@ -1,7 +1,11 @@
 package shimtest_test
 
 import (
+	"context"
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -28,6 +32,49 @@ func local(t testing.TB, name, interpreter string) shimtest.Local {
 func TestPython(t *testing.T) {
 	t.Parallel()
 	shimtest.Run(t, shimtest.Python, local(t, "python", shimtest.FindPython(t)))
+}
+
+// A shim that has compiled itself, as it is in use, keeps to every rule too.
+func TestPythonCompiled(t *testing.T) {
+	t.Parallel()
+	c := runtime.NewCatalogue()
+	dir := t.TempDir()
+	if err := c.WriteShims(dir); err != nil {
+		t.Fatal(err)
+	}
+	r, _ := c.Lookup("python")
+	l := shimtest.Local{Runtime: r, Interpreter: shimtest.FindPython(t), ShimDir: runtime.ShimDir(dir, r)}
+	compileShim(t, l, dir)
+	// Without its sources it can have read nothing else.
+	if err := os.Chmod(l.ShimDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"serve.py", "shared.py", "compile.py"} {
+		if err := os.Remove(filepath.Join(l.ShimDir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shimtest.Run(t, shimtest.Python, l)
+}
+
+// compileShim has a shim compile itself into dir.
+func compileShim(t testing.TB, l shimtest.Local, dir string) {
+	t.Helper()
+	if runtime.CompiledShim(dir, l.Runtime) {
+		t.Fatal("compiled before")
+	}
+	conn := runtime.NewConn(l.Start(t, nil).Conn, runtime.Options{})
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if _, err := conn.Hello(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := runtime.CompileShim(ctx, conn, dir, l.ShimDir, l.Runtime); err != nil {
+		t.Fatal(err)
+	}
+	if !runtime.CompiledShim(dir, l.Runtime) {
+		t.Error("not compiled")
+	}
 }
 
 func TestNode(t *testing.T) {

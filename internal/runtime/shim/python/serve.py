@@ -630,7 +630,7 @@ class Shim:
                     init = decode_json(data[13:].decode())
                     shared = init.get("concurrency", 1) > 1
                     if shared:
-                        run_part("shared.py")
+                        run_part("shared")
                         tagged_streams()
                     cls.handler = load(init)
                 except BaseException as e:
@@ -645,7 +645,7 @@ class Shim:
                     if shared:
                         serve_shared(init)
             elif kind == COMPILE:
-                run_part("compile.py")
+                run_part("compile")
                 compile_package(decode_json(data[13:].decode()))
             elif kind == SHUTDOWN:
                 import atexit
@@ -747,8 +747,7 @@ def direct_event(payload):
 
 def run_part(name):
     """Runs another file of the shim as if it were a part of this one."""
-    with open(SHIM + name, "rb") as f:
-        exec(compile(f.read(), SHIM + name, "exec"), globals())
+    exec(program(name), globals())
 
 
 def serve(conn, log):

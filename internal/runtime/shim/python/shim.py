@@ -22,6 +22,24 @@ def inherited(fd):
     return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, fd)
 
 
+def program(directory, name):
+    """The code of a file of the shim: compiled before, if the host has kept that."""
+    from _frozen_importlib_external import MAGIC_NUMBER
+
+    try:
+        with open("%s__pycache__/%s.%s.pyc" % (directory, name, sys.implementation.cache_tag), "rb") as f:
+            data = f.read()
+        if data[:4] == MAGIC_NUMBER:
+            from marshal import loads
+
+            return loads(memoryview(data)[16:])
+    except (OSError, EOFError, ValueError, TypeError):
+        pass
+    path = directory + name + ".py"
+    with open(path, "rb") as f:
+        return compile(f.read(), path, "exec")
+
+
 def main():
     env = posix.environ
     # Descriptors 0 to 2 must be taken before a socket is opened.
@@ -42,11 +60,9 @@ def main():
     hello = b'{"protocol":1,"runtime":"python","version":"%d.%d.%d","prepares":true}' % sys.version_info[:3]
     conn.sendall((9 + len(hello)).to_bytes(4, "big") + b"\x81" + bytes(8) + hello)
 
-    path = __file__.rpartition("/")[0] + "/serve.py"
-    with open(path, "rb") as f:
-        program = compile(f.read(), path, "exec")
-    scope = {"__name__": "cove_shim", "__file__": path}
-    exec(program, scope)
+    directory = __file__.rpartition("/")[0] + "/"
+    scope = {"__name__": "cove_shim", "__file__": directory + "serve.py", "program": lambda name: program(directory, name)}
+    exec(program(directory, "serve"), scope)
     scope["serve"](conn, log)
 
 
