@@ -10,7 +10,8 @@
 // interval, what was to be reached and what was. The method, and the results, are
 // in docs/performance.md.
 //
-//	go run ./bench [-full] [-rows stem,warm] [-out DIR]
+//	go run ./bench [-full] [-rows start,warm] [-out DIR] [-doc FILE]
+//	go run ./bench -from FILE [-doc FILE]
 //
 // It needs root, Docker, and what `make build runsc images` makes.
 package main
@@ -88,6 +89,8 @@ func run(ctx context.Context, args []string) error {
 	only := flags.String("languages", "", "measure these `languages` only: python,node")
 	profiles := flags.String("profile", "", "write a processor profile of the daemon under load into this `directory` (experiment throughput)")
 	out := flags.String("out", "bench/results", "`directory` for the results")
+	from := flags.String("from", "", "measure nothing and take the results of an earlier run, a JSON `file`")
+	doc := flags.String("doc", "", "put the results into this document, a `file` such as docs/performance.md")
 	list := flags.Bool("list", false, "list the experiments")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -103,8 +106,16 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	r := &results{Command: "go run ./bench " + strings.Join(args, " "), Time: time.Now().UTC(), Machine: thisMachine()}
-	r.Command = strings.TrimSpace(r.Command)
+	if *from != "" {
+		return show(*from, *doc)
+	}
+	r := &results{Command: "make bench", Time: time.Now().UTC(), Machine: thisMachine()}
+	switch {
+	case *names != "" || *only != "":
+		r.Command = "go run ./bench -rows " + *names
+	case *full:
+		r.Command = "make bench-full"
+	}
 	err = measure(ctx, r, chosen, &setting{full: *full, profileDir: *profiles}, *only)
 	if len(r.Rows) == 0 {
 		return err
@@ -113,7 +124,23 @@ func run(ctx context.Context, args []string) error {
 	fmt.Println()
 	err = errors.Join(err, r.print(os.Stdout), writeErr)
 	fmt.Println("\nwritten to", path)
+	if *doc != "" {
+		err = errors.Join(err, r.insert(*doc))
+	}
 	return err
+}
+
+// show prints the results of an earlier run, and puts them into doc if it is not
+// "".
+func show(from, doc string) error {
+	r, err := readResults(from)
+	if err != nil {
+		return err
+	}
+	if doc != "" {
+		return r.insert(doc)
+	}
+	return r.print(os.Stdout)
 }
 
 func choose(all []experiment, names string) ([]experiment, error) {

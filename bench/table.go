@@ -239,3 +239,40 @@ func short(d time.Duration) string {
 	}
 	return d.String()
 }
+
+// The results in a document are between these two lines.
+const (
+	resultsBegin = "<!-- what follows is written by go run ./bench -doc -->"
+	resultsEnd   = "<!-- until here -->"
+)
+
+// insert puts the results into a document, in place of those that are there.
+func (r *results) insert(file string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	before, rest, found := strings.Cut(string(data), resultsBegin)
+	_, after, ends := strings.Cut(rest, resultsEnd)
+	if !found || !ends {
+		return fmt.Errorf("%s has no lines %q and %q", file, resultsBegin, resultsEnd)
+	}
+	var text strings.Builder
+	if err := r.markdown(&text); err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(before+resultsBegin+"\n\n"+text.String()+"\n"+resultsEnd+after), 0o644)
+}
+
+// readResults reads what an earlier run has written.
+func readResults(file string) (*results, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	r := &results{}
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return r, nil
+}
