@@ -171,9 +171,14 @@ func (l *lab) options(t *testing.T, owner, id string) NetworkOptions {
 
 func reachable(t *testing.T, ns *os.File, addr string, port int) {
 	t.Helper()
-	if err := inNamespace(ns, func() error { return call(addr, port, nil) }); err != nil {
-		t.Errorf("%s:%d is not reachable: %v", addr, port, err)
+	// A busy machine may lose the first packet, or be late.
+	var err error
+	for range 5 {
+		if err = inNamespace(ns, func() error { return call(addr, port, nil) }); err == nil {
+			return
+		}
 	}
+	t.Errorf("%s:%d is not reachable: %v", addr, port, err)
 }
 
 func unreachable(t *testing.T, ns *os.File, addr string, port int) {
