@@ -140,7 +140,7 @@ func (r *Report) memoryTable() table {
 
 func (r *Report) cpuTable() table {
 	t := table{ID: "cpu", Title: "Processor time", Numbers: 4,
-		Note:   "CPU seconds of the whole machine, less the load generator's and what it does anyway: the median of the blocks, and their extremes. Making the next stem cell is charged to the start.",
+		Note:   "CPU seconds of the whole machine, less those of foreign processes and what it does at rest: the median of the blocks, and their extremes. Making the next stem cell is charged to the start.",
 		Header: []string{"function", "runtime", "isolation", "start", "per start", "from-to", "per 1,000 calls", "from-to", "blocks"}}
 	for _, x := range r.CPU {
 		t.Rows = append(t.Rows, []string{

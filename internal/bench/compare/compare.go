@@ -289,11 +289,11 @@ type phase struct {
 func (r *run) phases() []phase {
 	return []phase{
 		{"start classes", 0.28, r.measureStarts},
-		{"bursts", 0.12, r.measureBursts},
+		{"bursts", 0.10, r.measureBursts},
 		{"warm calls", 0.10, r.measureWarm},
-		{"throughput", 0.18, r.measureThroughput},
+		{"throughput", 0.16, r.measureThroughput},
 		{"workloads", 0.18, r.measureWorkloads},
-		{"processor time", 0.14, r.measureCPU},
+		{"processor time", 0.18, r.measureCPU},
 	}
 }
 

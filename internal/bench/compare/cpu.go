@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/covefn/cove"
@@ -14,7 +13,7 @@ import (
 
 const (
 	// restTime is how long the machine is watched while nothing is asked of it.
-	restTime = 300 * time.Millisecond
+	restTime = 250 * time.Millisecond
 	// startsInBlock and callsInBlock are what one reading of the processor time is
 	// divided by: the kernel counts in hundredths of a second.
 	startsInBlock = 4
@@ -23,65 +22,6 @@ const (
 	// report says that it is not exact.
 	busyRest = 0.1
 )
-
-// meter reads the processor time that everything on the machine uses, less what
-// this program does and what the machine does anyway.
-type meter struct {
-	host bench.Host
-	own  time.Duration
-	rest float64
-}
-
-// begin watches the machine at rest, and begins to count.
-func begin() (m *meter, err error) {
-	m = &meter{}
-	m.rest, err = m.watch()
-	return m, err
-}
-
-// watch is how many processors are busy while nothing is asked of the machine.
-func (m *meter) watch() (float64, error) {
-	before, err := m.read()
-	if err != nil {
-		return 0, err
-	}
-	own := m.own
-	time.Sleep(restTime)
-	after, err := m.read()
-	if err != nil {
-		return 0, err
-	}
-	u := after.Since(before)
-	return max(0, (u.Busy-(m.own-own)).Seconds()/u.Elapsed.Seconds()), nil
-}
-
-func (m *meter) read() (bench.Host, error) {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return bench.Host{}, err
-	}
-	m.own = time.Duration(u.Utime.Nano() + u.Stime.Nano())
-	host, err := bench.HostNow()
-	m.host = host
-	return host, err
-}
-
-// used is what was used since begin, in CPU seconds. The machine is watched once
-// more afterwards; what it does at rest is taken as the mean of the two.
-func (m *meter) used() (float64, error) {
-	before, own := m.host, m.own
-	after, err := m.read()
-	if err != nil {
-		return 0, err
-	}
-	u, mine := after.Since(before), m.own-own
-	later, err := m.watch()
-	if err != nil {
-		return 0, err
-	}
-	m.rest = (m.rest + later) / 2
-	return max(0, (u.Busy-mine).Seconds()-m.rest*u.Elapsed.Seconds()), nil
-}
 
 // cpuPlace collects the blocks of one subject in one isolation.
 type cpuPlace struct {
@@ -134,7 +74,7 @@ func (r *run) measureCPU(ctx context.Context, budget time.Duration, tell func(fl
 		r.report.CPU = append(r.report.CPU, row)
 	}
 	if rest > busyRest {
-		r.remark("other programs kept up to %.1f processors busy while processor time was measured: it is not exact", rest)
+		r.remark("up to %.1f processors were busy with nothing that can be told apart while processor time was measured: it is not exact", rest)
 	}
 	return bench.Noise{}, nil
 }
@@ -153,7 +93,13 @@ func (r *run) usualStart(s *subject, isolation string) cove.StartClass {
 // cpuBlock is one block of starts and one of calls.
 func (r *run) cpuBlock(ctx context.Context, p *cpuPlace) error {
 	at := place{p.subject, p.isolation, p.class}
-	m, err := begin()
+	if err := r.awaitQuiet(ctx); err != nil {
+		return err
+	}
+	m, err := newMeter(r.daemon.cmd.Process.Pid, r.daemon.data)
+	if err == nil {
+		err = m.begin()
+	}
 	if err != nil {
 		return err
 	}
@@ -164,17 +110,12 @@ func (r *run) cpuBlock(ctx context.Context, p *cpuPlace) error {
 	}
 	// The stem cell that takes the last one's place, and the end of the instance,
 	// are part of it.
-	function := p.subject.function(p.isolation, kindCold)
-	if p.class == cove.StartStem {
-		function = p.subject.function(p.isolation, kindPlain)
-		if err := r.awaitStem(ctx, function); err != nil {
-			return err
-		}
-	}
-	if err := r.recycle(ctx, function); err != nil {
+	if err := r.recycle(ctx, p.subject.function(p.isolation, kindOf(p.class))); err != nil {
 		return err
 	}
-	time.Sleep(restTime)
+	if err := r.awaitQuiet(ctx); err != nil {
+		return err
+	}
 	used, err := m.used()
 	if err != nil {
 		return err
@@ -187,18 +128,23 @@ func (r *run) cpuBlock(ctx context.Context, p *cpuPlace) error {
 func (r *run) cpuCalls(ctx context.Context, p *cpuPlace) error {
 	function := p.subject.function(p.isolation, kindPlain)
 	call := r.gatewayCall(p.subject, function)
+	if err := call(ctx); err != nil { // There is an instance now.
+		return fmt.Errorf("a call before the block: %w", err)
+	}
 	began := time.Now()
 	if err := call(ctx); err != nil {
 		return fmt.Errorf("a call before the block: %w", err)
 	}
-	if p.class == cove.StartStem {
-		if err := r.awaitStem(ctx, function); err != nil {
-			return err
-		}
+	took := time.Since(began)
+	if err := r.awaitQuiet(ctx); err != nil {
+		return err
 	}
 	// A slow function has fewer calls in a block.
-	n := max(1, min(callsInBlock, int(5*time.Second/max(time.Since(began), time.Microsecond))))
-	m, err := begin()
+	n := max(1, min(callsInBlock, int(5*time.Second/max(took, time.Microsecond))))
+	m, err := newMeter(r.daemon.cmd.Process.Pid, r.daemon.data)
+	if err == nil {
+		err = m.begin()
+	}
 	if err != nil {
 		return err
 	}
@@ -213,6 +159,25 @@ func (r *run) cpuCalls(ctx context.Context, p *cpuPlace) error {
 	}
 	p.calls, p.rest = append(p.calls, used*1000/float64(n)), max(p.rest, m.rest)
 	return nil
+}
+
+// quietWait bounds the wait until the daemon has nothing to do.
+const quietWait = 15 * time.Second
+
+// awaitQuiet waits until the daemon makes no stem cell any more, and has had time
+// to end what is to end.
+func (r *run) awaitQuiet(ctx context.Context) error {
+	err := until(ctx, quietWait, func() (bool, error) {
+		all, err := r.daemon.client.Stems(ctx)
+		for _, s := range all {
+			if s.Error == "" && (s.Starting > 0 || s.Ready < s.Target) {
+				return false, nil
+			}
+		}
+		return err == nil, err
+	}, "stem cells were not complete")
+	time.Sleep(restTime)
+	return err
 }
 
 // spread is the least, the median and the largest of values.

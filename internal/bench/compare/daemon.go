@@ -28,7 +28,9 @@ const (
 // daemon is a Cove of its own on loopback, with a data directory that is removed
 // in the end. Nobody else's functions are disturbed by it, but by the load.
 type daemon struct {
-	cmd     *exec.Cmd
+	cmd *exec.Cmd
+	// data is its data directory.
+	data    string
 	client  *client.Client
 	gateway string
 	api     string
@@ -47,11 +49,11 @@ func startDaemon(ctx context.Context, binary, dir string, flags []string) (*daem
 		return nil, err
 	}
 	d.gateway, d.api = "http://"+ports[0], "http://"+ports[1]
-	data := filepath.Join(dir, "data")
-	if err := os.Mkdir(data, 0o700); err != nil {
+	d.data = filepath.Join(dir, "data")
+	if err := os.Mkdir(d.data, 0o700); err != nil {
 		return nil, err
 	}
-	args := []string{"serve", "--data", data, "--gateway", ports[0], "--api", ports[1], "--drain-timeout", "5s", "--log-level", "warn"}
+	args := []string{"serve", "--data", d.data, "--gateway", ports[0], "--api", ports[1], "--drain-timeout", "5s", "--log-level", "warn"}
 	d.cmd = exec.Command(binary, append(args, flags...)...)
 	d.cmd.Dir = dir
 	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
@@ -72,14 +74,14 @@ func startDaemon(ctx context.Context, binary, dir string, flags []string) (*daem
 		d.exit = d.cmd.Wait()
 		close(d.exited)
 	}()
-	if err := d.connect(ctx, data); err != nil {
+	if err := d.connect(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
 
 // connect waits until the daemon is ready and makes its client.
-func (d *daemon) connect(ctx context.Context, data string) error {
+func (d *daemon) connect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, daemonReady)
 	defer cancel()
 	for !d.ready(ctx) {
@@ -91,7 +93,7 @@ func (d *daemon) connect(ctx context.Context, data string) error {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	token, err := os.ReadFile(filepath.Join(data, "admin.token"))
+	token, err := os.ReadFile(filepath.Join(d.data, "admin.token"))
 	if err != nil {
 		return err
 	}
