@@ -220,6 +220,9 @@ func (p *Pool) drop(g *group) {
 	if p.groups[g.version.ID] == g {
 		delete(p.groups, g.version.ID)
 	}
+	if p.o.Active(g.version.Function) == nil {
+		delete(p.arrivals, g.version.Function) // It never came to be.
+	}
 }
 
 func (p *Pool) allGroups() []*group {

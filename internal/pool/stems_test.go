@@ -351,6 +351,20 @@ func TestWarming(t *testing.T) {
 		}
 	})
 
+	run(t, "nothing is remembered of a function that never came to be", func(t *testing.T) {
+		p := setupRunning(t, &pooltest.Driver{}, cove.GiB, 0)
+		p.o.Active = func(string) *cove.Version { return nil }
+		release, err := p.Prepare(t.Context(), version(nil), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		release()
+		time.Sleep(2 * time.Second)
+		if len(p.groups)+len(p.arrivals) != 0 {
+			t.Errorf("%d groups, %d functions", len(p.groups), len(p.arrivals))
+		}
+	})
+
 	run(t, "recycling ends idle instances now and busy ones after their call", func(t *testing.T) {
 		d := &pooltest.Driver{}
 		p := setupRunning(t, d, cove.GiB, 0)
