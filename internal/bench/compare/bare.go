@@ -139,7 +139,14 @@ func (b *bare) start(s bareSpec) error {
 		// Never unlocked: the thread ends with this goroutine, and its mounts with
 		// the process.
 		runtime.LockOSThread()
-		started <- b.startHere(s)
+		if unix.Gettid() != unix.Getpid() {
+			started <- b.startHere(s)
+			return
+		}
+		// But for the first thread, which never ends and is what others see as this
+		// program. While it is held another one does it.
+		started <- b.start(s)
+		runtime.UnlockOSThread()
 	}()
 	return <-started
 }
