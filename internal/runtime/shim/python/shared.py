@@ -50,6 +50,16 @@ class Call:
                 if at >= len(line):
                     break
 
+    def unmarked(self):
+        """The INVOKE without its marker, for a worker: what it has printed can be
+        read before its answer can, so its output needs none."""
+        data, self.data = self.data, None
+        start = data.index(b'"marker":"') + 10
+        end = data.index(b'"', start)
+        gone = end - start
+        size, head = int.from_bytes(data[:4], "big") - gone, self.split - 17 - gone
+        return b"".join((size.to_bytes(4, "big"), data[4:13], head.to_bytes(4, "big"), data[17:start], data[end:]))
+
     def close(self):
         """Ends the call's share of the log."""
         self.done = True
@@ -396,8 +406,7 @@ class Workers:
                 continue
             worker.call = call
             self.busy[call.ident] = worker
-            worker.send(call.data)
-            call.data = None
+            worker.send(call.unmarked())
             self.watch(worker)
 
     def watch(self, worker):
@@ -564,8 +573,7 @@ class Workers:
                 Shim.wire.send(frame)
             else:
                 self.printed(worker)
-                if not call.done:  # The worker has not said so itself.
-                    call.close()
+                call.close()
                 del self.busy[call.ident]
                 worker.call = None
                 worker.pending.clear()
@@ -587,25 +595,10 @@ class Workers:
                 # Whatever it left behind has closed it too; gone() sees to the rest.
                 self.ignore(worker.log)
                 return
-            call = worker.call
-            if call is None or call.done:
+            if worker.call is None:
                 write_all(data)
-                continue
-            data = call.partial.pop(1, b"") + data
-            at = data.find(call.marker)
-            if at < 0:
-                # Its beginning may be in what has come.
-                keep = data.rfind(b"\x1e")
-                if keep < 0 or len(data) - keep >= len(call.marker):
-                    keep = len(data)
-                call.write(1, data[:keep])
-                call.partial[1] = call.partial.get(1, b"") + data[keep:]
-                continue
-            call.write(1, data[:at])
-            call.close()
-            rest = data[at + len(call.marker) :].removeprefix(b"\n")
-            if rest:
-                write_all(rest)
+            else:
+                worker.call.write(1, data)
 
 
 def threads():
