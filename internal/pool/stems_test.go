@@ -360,6 +360,8 @@ func TestWarming(t *testing.T) {
 		}
 		release()
 		time.Sleep(2 * time.Second)
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		if len(p.groups)+len(p.arrivals) != 0 {
 			t.Errorf("%d groups, %d functions", len(p.groups), len(p.arrivals))
 		}
