@@ -9,7 +9,7 @@ const (
 	// What is believed of a function before anything is known: gaps with a heavy
 	// tail, of which the chance to last beyond t falls with the square root of t.
 	// This counts as much as priorGaps gaps that were seen.
-	priorGaps  = 2.0
+	priorGaps  = 4.0
 	priorScale = time.Minute
 	priorTail  = 0.5
 
@@ -17,15 +17,14 @@ const (
 	// is a large part of them. The price of idling is in proportion to the rate of
 	// requests, where perDayAtPrice of them make it what the idle time says, and
 	// within bounds.
-	perDayAtPrice = 300.0
-	leastPrice    = 0.03
-	mostPrice     = 5.0
+	perDayAtPrice = 500.0
+	leastPrice    = 0.06
+	mostPrice     = 3.0
 
-	// An instance is kept for a request that is expected within aheadLeast, or
-	// within aheadShare of the gap so far. For one that is expected later it is
-	// ended and started again.
-	aheadLeast = 10 * time.Minute
-	aheadShare = 0.3
+	// restartCost is what it costs, in saved starts, to end an instance and to
+	// start another before the next request: nobody waits for that, but it takes
+	// as much of the processors, and it pays only if the history is right.
+	restartCost = 0.4
 )
 
 // prior is how many of the made-up gaps fall into each bin: a constant that the
@@ -43,12 +42,12 @@ func priorBeyond(gap time.Duration) float64 {
 	return math.Pow(float64(priorScale)/float64(gap+priorScale), priorTail)
 }
 
-// outlook is what is expected of the gap that lasts.
+// outlook is the best plan for the gap that lasts: in which bins to have an
+// instance.
 type outlook struct {
-	// gain is what keeping an instance from the beginning of the gap to the
-	// beginning of each bin is worth: the starts it saves, less the price of its
-	// idling. Only differences of it mean something.
-	gain [gapBins + 1]float64
+	// stay says whether an instance that is there when the gap comes to a bin is
+	// worth keeping, start whether one that is not there is worth starting.
+	stay, start [gapBins + 1]bool
 }
 
 // outlook is that of a level. The price of a second of idling, in starts, is such
@@ -65,57 +64,46 @@ func (h *History) outlook(p Policy, at int) *outlook {
 		}
 		ends[gapBins] += float64(l.gaps[gapBins]) / gapUnit
 	}
-	lasts := 0.0 // The weight of the gaps that last beyond a bin.
-	for _, weight := range ends {
-		lasts += weight
-	}
+	// From the end of time backwards: what the best plan gains from a bin on, with
+	// an instance and without.
 	o := new(outlook)
-	for i, weight := range ends[:gapBins] {
-		lasts -= weight
-		idles := (gapFrom(i+1) - gapFrom(i)).Seconds() * (lasts + weight/2)
-		o.gain[i+1] = o.gain[i] + weight - price*idles
+	with, without := 0.0, 0.0
+	lasts := ends[gapBins] // The weight of the gaps that last beyond a bin.
+	for i := gapBins - 1; i >= 0; i-- {
+		idles := (gapFrom(i+1) - gapFrom(i)).Seconds() * (lasts + ends[i]/2)
+		keeping := ends[i] - price*idles + with
+		lasts += ends[i]
+		starting := keeping - restartCost*lasts
+		if at > 0 {
+			starting = math.Inf(-1) // Only the first instance is started ahead.
+		}
+		o.stay[i], o.start[i] = keeping >= without, starting > without
+		without = max(without, starting)
+		with = max(keeping, without)
 	}
 	return o
-}
-
-// worth says whether an instance is worth its idling when the gap has come to
-// bin i: there must be a time not too far ahead up to which the chance that a
-// request comes pays for the idling until then.
-func (o *outlook) worth(i int) bool {
-	from := gapFrom(i)
-	far := from + max(aheadLeast, time.Duration(aheadShare*float64(from)))
-	for s := i + 1; s <= gapBins && gapFrom(s-1) < far; s++ {
-		if o.gain[s] >= o.gain[i] {
-			return true
-		}
-	}
-	return false
 }
 
 // until is to which age of the gap an instance is worth keeping; 0 if it is not
 // worth it now.
 func (o *outlook) until(age time.Duration) time.Duration {
 	i := gapBin(age)
-	first := i
-	for i < gapBins && o.worth(i) {
-		i++
-	}
-	if i == first {
+	if !o.stay[i] {
 		return 0
+	}
+	for o.stay[i] {
+		i++
 	}
 	return gapFrom(i)
 }
 
-// due is at which age of the gap, from this one on, it is worth having an
-// instance again after it was not; false if never.
+// due is at which age of the gap, from this one on, it is worth starting an
+// instance after none was worth keeping; false if never.
 func (o *outlook) due(age time.Duration) (time.Duration, bool) {
-	before := true
-	for i := range gapBins {
-		worth := o.worth(i)
-		if worth && !before && gapFrom(i) >= age {
+	for i := max(1, gapBin(age)); i < gapBins; i++ {
+		if o.start[i] && !o.start[i-1] && gapFrom(i) >= age {
 			return gapFrom(i), true
 		}
-		before = worth
 	}
 	return 0, false
 }

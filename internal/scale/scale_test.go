@@ -304,7 +304,7 @@ func TestExplain(t *testing.T) {
 			"There is 1 instance: 1 busy with 1 request, 0 starting, 0 idle. 1 request waits, the first for 0s; " +
 				"no instance is started: a request takes about 1ms and a cold start 300ms, so those that there are serve them sooner."},
 		{"learnt", adaptive, Observation{Idle: idleSince(0)}, called(21, 10*time.Minute),
-			"There is 1 instance: 0 busy with 0 requests, 0 starting, 1 idle. The one that is idle longest, for 0s, is kept until 12:11:44 unless a request needs it: " +
+			"There is 1 instance: 0 busy with 0 requests, 0 starting, 1 idle. The one that is idle longest, for 0s, is kept until 12:19:12 unless a request needs it: " +
 				"of 20 gaps between requests that were as long as this one, 20 ended by then."},
 		{"the minimum", Policy{Min: 1, Max: 1, Idle: time.Minute, Pause: -1}, Observation{}, nil,
 			"There is no instance. At least 1 is kept whatever happens. 1 instance is started for that."},

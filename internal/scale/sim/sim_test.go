@@ -68,9 +68,13 @@ func TestRun(t *testing.T) {
 		t.Parallel()
 		p := fixed(10)
 		p.Adaptive = true
-		r := Run(every(60), p, world)
-		if r.ColdShare() > 0.35 || r.Idle > 10*time.Hour {
-			t.Errorf("%.2f cold, idle for %s", r.ColdShare(), r.Idle)
+		f := every(6 * 60)
+		for range 3 {
+			f.Minutes = append(f.Minutes, f.Minutes...) // Eight days.
+		}
+		learnt, without := Run(f, p, world), Run(f, fixed(60), world)
+		if without.ColdShare() != 1 || learnt.ColdShare() > 0.2 || learnt.Idle > 2*without.Idle {
+			t.Errorf("%.2f cold, idle for %s; %s with a fixed hour", learnt.ColdShare(), learnt.Idle, without.Idle)
 		}
 	})
 }
