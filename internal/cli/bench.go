@@ -172,7 +172,7 @@ func benchFunction(dir string) (compare.Function, error) {
 		return compare.Function{}, err
 	}
 	cfg.Name = first(cfg.Name, filepath.Base(abs))
-	return compare.Function{Config: cfg, Dir: abs, Archive: func() (io.ReadCloser, error) {
+	return compare.Function{Config: cfg, Archive: func() (io.ReadCloser, error) {
 		p, err := packFolder(abs)
 		if err != nil {
 			return nil, err

@@ -22,9 +22,12 @@ import (
 	cvruntime "github.com/covefn/cove/internal/runtime"
 )
 
-// bare is a function in a process without any isolation: the runtime image's own
-// interpreter and the shim, with the image as its root. It speaks the runtime
-// protocol as an instance does, so what differs is the sandbox and nothing else.
+// bare is a function in a process beside which no isolation works: the runtime
+// image's own interpreter and the shim, with the image as its root. It speaks the
+// runtime protocol as an instance does, so what differs is the sandbox and nothing
+// else. What costs a running process nothing is kept, as the function may be
+// anybody's: it has a user of its own without rights, a read-only root, no devices,
+// no sight of other processes, and no network unless the function has.
 type bare struct {
 	cmd  *exec.Cmd
 	conn *cvruntime.Conn
@@ -43,6 +46,8 @@ type bareSpec struct {
 	Root, Shims, Code string
 	Handler           string
 	Env               cove.Env
+	// Network is the function's setting.
+	Network cove.Network
 	// Tmp is a directory for what the process needs on the host.
 	Tmp string
 }
@@ -50,6 +55,9 @@ type bareSpec struct {
 const (
 	bareStart = 30 * time.Second
 	bareCall  = 60 * time.Second
+	// bareUser is none of those that sandboxes run as: what runs as theirs could end
+	// them.
+	bareUser = driver.UID - 1
 )
 
 // startBare starts one and loads the function. It must be closed.
@@ -156,30 +164,55 @@ func (b *bare) startHere(s bareSpec) error {
 		return fmt.Errorf("a mount namespace for a bare process: %w", err)
 	}
 	root, box := filepath.Join(b.dir, "root"), filepath.Join(b.dir, "box")
+	const readOnly = unix.MS_REMOUNT | unix.MS_BIND | unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV
 	for _, m := range []struct {
 		source, at, kind string
 		flags            uintptr
+		data             string
 	}{
-		{"", "/", "", unix.MS_REC | unix.MS_PRIVATE},
-		{s.Code, filepath.Join(box, "code"), "", unix.MS_BIND},
-		{s.Root, root, "", unix.MS_BIND},
-		{box, filepath.Join(root, driver.BoxDir), "", unix.MS_BIND | unix.MS_REC},
-		{cvruntime.ShimDir(s.Shims, s.Runtime), filepath.Join(root, driver.ShimDir), "", unix.MS_BIND},
-		{"/dev", filepath.Join(root, "dev"), "", unix.MS_BIND},
-		{"proc", filepath.Join(root, "proc"), "proc", 0},
-		{"tmpfs", filepath.Join(root, "tmp"), "tmpfs", 0},
+		{"", "/", "", unix.MS_REC | unix.MS_PRIVATE, ""},
+		{s.Code, filepath.Join(box, "code"), "", unix.MS_BIND, ""},
+		{"", filepath.Join(box, "code"), "", readOnly, ""},
+		{s.Root, root, "", unix.MS_BIND, ""},
+		{"", root, "", readOnly, ""},
+		{box, filepath.Join(root, driver.BoxDir), "", unix.MS_BIND | unix.MS_REC, ""},
+		{cvruntime.ShimDir(s.Shims, s.Runtime), filepath.Join(root, driver.ShimDir), "", unix.MS_BIND, ""},
+		{"tmpfs", filepath.Join(root, "dev"), "tmpfs", unix.MS_NOSUID, "mode=755"},
+		{"proc", filepath.Join(root, "proc"), "proc", unix.MS_NOSUID | unix.MS_NODEV, "hidepid=2"},
+		{"tmpfs", filepath.Join(root, "tmp"), "tmpfs", unix.MS_NOSUID | unix.MS_NODEV, ""},
 	} {
-		if err := unix.Mount(m.source, m.at, m.kind, m.flags, ""); err != nil {
+		if err := unix.Mount(m.source, m.at, m.kind, m.flags, m.data); err != nil {
 			return fmt.Errorf("mount %s at %s: %w", m.source, m.at, err)
 		}
+	}
+	if err := devices(filepath.Join(root, "dev")); err != nil {
+		return err
 	}
 	b.cmd = &exec.Cmd{
 		Path: s.Runtime.Command[0], Args: s.Runtime.Command, Env: s.Runtime.Env, Dir: "/",
 		SysProcAttr: &syscall.SysProcAttr{
-			Chroot: root, Credential: &syscall.Credential{Uid: driver.UID, Gid: driver.GID}, Setpgid: true,
+			Chroot: root, Credential: &syscall.Credential{Uid: bareUser, Gid: bareUser}, Setpgid: true,
+			Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
 		},
 	}
+	if s.Network != cove.NetworkEgress {
+		b.cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWNET
+	}
 	return b.cmd.Start()
+}
+
+// devices makes those that every program may expect, in the directory dir.
+func devices(dir string) error {
+	for name, minor := range map[string]uint32{"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9} {
+		path := filepath.Join(dir, name)
+		if err := unix.Mknod(path, unix.S_IFCHR|0o666, int(unix.Mkdev(1, minor))); err != nil {
+			return fmt.Errorf("make %s: %w", path, err)
+		}
+		if err := os.Chmod(path, 0o666); err != nil { // Whatever the umask.
+			return err
+		}
+	}
+	return nil
 }
 
 // call calls the handler with an event: the time from the call written to its

@@ -22,8 +22,7 @@ import (
 // Function is one of the user's own.
 type Function struct {
 	Config cove.Config
-	// Dir is its folder; Archive opens its package, a tar.gz.
-	Dir     string
+	// Archive opens its package, a tar.gz.
 	Archive func() (io.ReadCloser, error)
 }
 
@@ -215,7 +214,7 @@ func (r *run) chooseSubjects(ctx context.Context) error {
 			return cove.Invalid("runtime", "function %s has the runtime %q, which is not known", f.Config.Name, f.Config.Runtime)
 		}
 		add(&subject{
-			id: fmt.Sprintf("f%d", i), name: f.Config.Name, runtime: rt, config: f.Config, dir: f.Dir, archive: f.Archive,
+			id: fmt.Sprintf("f%d", i), name: f.Config.Name, runtime: rt, config: f.Config, archive: f.Archive,
 			event: r.o.Event, whole: true,
 		})
 	}

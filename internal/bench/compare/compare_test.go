@@ -64,14 +64,8 @@ func setup(t *testing.T) *run {
 func (r *run) write(t *testing.T, s *subject) {
 	t.Helper()
 	s.dir = filepath.Join(r.dir, s.id)
-	for name, text := range s.files {
-		file := filepath.Join(s.dir, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+	if err := s.unpack(); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -130,6 +124,25 @@ func TestBareProcess(t *testing.T) {
 			t.Errorf("%s is still there", b.dir)
 		}
 	})
+	t.Run("it has no rights, no sight of other users' processes, no network and nothing to write but /tmp", func(t *testing.T) {
+		t.Parallel()
+		r := setup(t)
+		rt, _ := r.runtimes.Lookup("python")
+		s := &subject{id: "f0", name: "curious", runtime: rt, files: map[string]string{"main.py": curious}}
+		r.write(t, s)
+		b, err := r.bare(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, answer, err := b.call(nil)
+		const want = `{"uid":65531,"others":0,"kill":"nobody","interfaces":["lo"],"writable":["/tmp"],"devices":["full","null","random","urandom","zero"]}`
+		if err != nil || string(answer) != want {
+			t.Errorf("%v: it found\n%s and not\n%s", err, answer, want)
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("a function that cannot be loaded is an error, and leaves nothing", func(t *testing.T) {
 		t.Parallel()
 		r := setup(t)
@@ -158,6 +171,23 @@ func TestBareProcess(t *testing.T) {
 		}
 	})
 }
+
+// curious is a function that looks around.
+const curious = `
+import os, socket
+
+def handler(event, context):
+    me = os.stat("/proc/self").st_uid
+    others = [p for p in os.listdir("/proc") if p.isdigit() and os.stat("/proc/" + p).st_uid != me]
+    try:
+        os.kill(-1, 0)
+        kill = "somebody"
+    except ProcessLookupError:
+        kill = "nobody"
+    writable = [d for d in ("/", "/cove", "/cove/code", "/opt/cove", "/dev", "/etc", "/tmp", "/usr") if os.access(d, os.W_OK)]
+    return {"uid": me, "others": len(others), "kill": kill, "interfaces": [n for _, n in socket.if_nameindex()],
+            "writable": writable, "devices": sorted(os.listdir("/dev"))}
+`
 
 func TestChoice(t *testing.T) {
 	t.Parallel()

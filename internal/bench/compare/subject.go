@@ -1,7 +1,9 @@
 package compare
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,8 +11,10 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	goruntime "runtime"
+	"strings"
 	"time"
 
 	"github.com/covefn/cove"
@@ -26,11 +30,11 @@ type subject struct {
 	id, name, summary string
 	runtime           runtime.Runtime
 	config            cove.Config
-	// files are the code of a built-in function, dir and archive those of a
-	// user's. Once deployed, dir is set for both.
+	// files are the code of a built-in function, archive is that of a user's. Once
+	// deployed, dir holds both.
 	files   map[string]string
-	dir     string
 	archive func() (io.ReadCloser, error)
+	dir     string
 	event   []byte
 	// want is the body of the right answer; nil where any answer is right.
 	want *string
@@ -115,14 +119,9 @@ func (s *subject) configFor(isolation string, k kind) cove.Config {
 
 // deploy makes every form of a subject in every isolation.
 func (r *run) deploy(ctx context.Context, s *subject) error {
-	if s.files != nil {
-		s.dir = filepath.Join(r.dir, s.id)
-		for name, text := range s.files {
-			file := filepath.Join(s.dir, filepath.FromSlash(name))
-			if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
-				return err
-			}
-		}
+	s.dir = filepath.Join(r.dir, s.id)
+	if err := s.unpack(); err != nil {
+		return fmt.Errorf("unpack the code: %w", err)
 	}
 	for _, isolation := range r.isolations {
 		for _, k := range s.kinds() {
@@ -132,6 +131,64 @@ func (r *run) deploy(ctx context.Context, s *subject) error {
 		}
 	}
 	return nil
+}
+
+// unpack writes the code into dir, where every user may read it.
+func (s *subject) unpack() error {
+	if err := os.Mkdir(s.dir, 0o755); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(s.dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	for name, text := range s.files {
+		if err := writeFile(root, name, strings.NewReader(text), 0o644); err != nil {
+			return err
+		}
+	}
+	if s.archive == nil {
+		return nil
+	}
+	packed, err := s.archive()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = packed.Close() }()
+	unzipped, err := gzip.NewReader(packed)
+	if err != nil {
+		return err
+	}
+	archive := tar.NewReader(unzipped)
+	for {
+		h, err := archive.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err == nil && h.Typeflag == tar.TypeSymlink:
+			if err = root.MkdirAll(path.Dir(h.Name), 0o755); err == nil {
+				err = root.Symlink(h.Linkname, h.Name)
+			}
+		case err == nil:
+			err = writeFile(root, h.Name, archive, h.FileInfo().Mode().Perm())
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func writeFile(root *os.Root, name string, text io.Reader, mode os.FileMode) error {
+	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return err
+	}
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, text)
+	return errors.Join(err, f.Close())
 }
 
 func (r *run) create(ctx context.Context, s *subject, cfg cove.Config) error {

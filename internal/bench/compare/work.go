@@ -24,7 +24,7 @@ func (r *run) bare(ctx context.Context, s *subject) (*bare, error) {
 		handler = s.runtime.DefaultHandler
 	}
 	return startBare(ctx, bareSpec{
-		Runtime: s.runtime, Root: img.Root, Shims: r.shims, Code: s.dir, Handler: handler, Env: s.config.Env, Tmp: r.dir,
+		Runtime: s.runtime, Root: img.Root, Shims: r.shims, Code: s.dir, Handler: handler, Env: s.config.Env, Network: s.config.Network, Tmp: r.dir,
 	})
 }
 
