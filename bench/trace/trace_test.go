@@ -68,6 +68,16 @@ func TestData(t *testing.T) {
 	})
 }
 
+func FuzzParseCSV(f *testing.F) {
+	f.Add("a,b,c,minute_1,minute_2\nf,a,o,0,7\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		rows, err := parseCSV(strings.NewReader(text))
+		if err == nil && (len(rows) == 0 || len(rows[0].minutes) == 0) {
+			t.Error("no functions and no error")
+		}
+	})
+}
+
 func TestPlan(t *testing.T) {
 	t.Parallel()
 	rows, err := read("")

@@ -41,7 +41,7 @@ func gapFrom(i int) time.Duration {
 
 // History is what is remembered of one function's requests, through all its
 // versions: the gaps between them, how many there are, and the concurrency of
-// the last minute. It is bounded in size: some 350 bytes for each level of
+// the last minute. It is bounded in size: some 300 bytes for each level of
 // concurrency that the function ever reached, and levels get scarcer upwards. It
 // has no lock; whoever calls its methods or hands it to Decide holds one. The
 // zero value knows nothing.
