@@ -256,7 +256,7 @@ func anything(r *rand.Rand) (Policy, Observation, *History) {
 func TestDecideHolds(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 20_000 {
+	for range 4_000 {
 		p, o, h := anything(r)
 		before := *h
 		before.levels = append([]level(nil), h.levels...)
