@@ -344,7 +344,8 @@ class Workers:
         Shim.unwatch()
         import gc
 
-        gc.collect()
+        # So that the collector of a worker leaves alone, and shared, what was
+        # imported. Collecting first finds next to nothing and takes milliseconds.
         gc.freeze()
         self.conn = Shim.wire.conn
         self.poll.register(self.conn.fileno(), 1)
