@@ -107,7 +107,10 @@ func forest(label string, groups []group, colours map[string]int) string {
 	for _, g := range groups {
 		for _, b := range g.bars {
 			if b.value > 0 {
-				least, most = min(least, b.low, b.value), max(most, b.high, b.value)
+				least, most = min(least, b.value), max(most, b.high, b.value)
+				if b.low > 0 {
+					least = min(least, b.low)
+				}
 			}
 			rows++
 		}
@@ -125,7 +128,9 @@ func forest(label string, groups []group, colours map[string]int) string {
 		for _, b := range g.bars {
 			s.text(0, y+12, "name", b.name)
 			if b.value > 0 {
-				s.add(`<path d="M%.1f %.1fH%.1f" class="whisker"/>`, at(b.low), y+7.5, at(b.high))
+				if b.low > 0 {
+					s.add(`<path d="M%.1f %.1fH%.1f" class="whisker"/>`, at(b.low), y+7.5, at(b.high))
+				}
 				s.add(`<circle cx="%.1f" cy="%.1f" r="4" class="%s"/>`, at(b.value), y+7.5, s.colour(b.name))
 			}
 			s.text(chartWidth-valueWidth+6, y+12, "value", b.text)

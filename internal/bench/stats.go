@@ -13,8 +13,8 @@ const (
 	// ten samples beyond it.
 	MinP90 = 10
 	MinP99 = 1000
-	// MinRatio is how many samples a ratio needs on either side: with fewer, a
-	// bootstrap knows nothing of how far off they may be.
+	// MinRatio is how many samples a ratio's interval needs on either side: with
+	// fewer, a bootstrap knows nothing of how far off they may be.
 	MinRatio = 5
 	// Resamples is how often a bootstrap draws.
 	Resamples = 10_000
@@ -75,28 +75,36 @@ func rank(n int, q float64) int {
 }
 
 // Interval is a measured ratio, with the bounds between which it is with a
-// probability of Confidence.
+// probability of Confidence. Low and High are 0 where there were too few samples
+// for bounds.
 type Interval struct {
 	Value float64 `json:"value"`
 	Low   float64 `json:"low"`
 	High  float64 `json:"high"`
 }
 
-// Excludes says whether v is outside of the interval.
-func (i Interval) Excludes(v float64) bool { return v < i.Low || v > i.High }
+// Bounded says whether there are bounds.
+func (i Interval) Bounded() bool { return i.High > 0 }
+
+// Excludes says whether v is outside of the bounds. Without bounds nothing is.
+func (i Interval) Excludes(v float64) bool { return i.Bounded() && (v < i.Low || v > i.High) }
 
 // Ratio is the q-quantile of a as a multiple of that of b, with a percentile
 // bootstrap interval: both series are drawn anew with replacement, independently
 // of each other, Resamples times, and the interval is what the middle Confidence
-// of the ratios lie in. The same seed gives the same interval. If a or b has fewer
-// than MinRatio samples, or b's quantile is 0, it is the zero Interval.
+// of the ratios lie in. The same seed gives the same interval. With fewer than
+// MinRatio samples in a or b there are no bounds; with none, or if b's quantile is
+// 0, it is the zero Interval.
 func Ratio(a, b []time.Duration, q float64, seed uint64) Interval {
-	if len(a) < MinRatio || len(b) < MinRatio {
+	if len(a) == 0 || len(b) == 0 {
 		return Interval{}
 	}
 	top, bottom := newResampler(a, q), newResampler(b, q)
 	if bottom.value() == 0 {
 		return Interval{}
+	}
+	if min(len(a), len(b)) < MinRatio {
+		return Interval{Value: top.value() / bottom.value()}
 	}
 	r := rand.New(rand.NewPCG(seed, seed^0x9e3779b97f4a7c15))
 	ratios := make([]float64, 0, Resamples)
@@ -109,8 +117,8 @@ func Ratio(a, b []time.Duration, q float64, seed uint64) Interval {
 }
 
 // GeometricMeanRatio is the geometric mean of the q-quantile ratios of pairs of
-// series, a workload each, with its bootstrap interval. A pair that has no ratio
-// is left out.
+// series, a workload each, with its bootstrap interval. A pair whose ratio has no
+// bounds is left out.
 func GeometricMeanRatio(pairs [][2][]time.Duration, q float64, seed uint64) Interval {
 	var tops, bottoms []*resampler
 	for _, p := range pairs {
@@ -210,14 +218,14 @@ type Noise struct {
 // NoiseOf compares two series of the same thing.
 func NoiseOf(a, again []time.Duration, seed uint64) Noise {
 	r := Ratio(again, a, 0.5, seed)
-	if r == (Interval{}) {
+	if !r.Bounded() {
 		return Noise{}
 	}
 	return Noise{Ratio: r, Floor: max(math.Abs(r.High-1), math.Abs(1-r.Low))}
 }
 
-// Hides says whether a ratio is no more than the noise. A zero one, which could
-// not be measured, is not.
+// Hides says whether a ratio is no more than the noise. One without bounds is not
+// judged.
 func (n Noise) Hides(r Interval) bool {
-	return r.Value != 0 && (math.Abs(r.Value-1) <= n.Floor || !r.Excludes(1))
+	return r.Bounded() && (math.Abs(r.Value-1) <= n.Floor || !r.Excludes(1))
 }

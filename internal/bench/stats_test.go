@@ -51,8 +51,15 @@ func TestSummary(t *testing.T) {
 		if s := Summarise(nil); s != (Summary{}) {
 			t.Errorf("%+v", s)
 		}
-		if r := Ratio(upTo(MinRatio-1), upTo(30), 0.5, 1); r != (Interval{}) {
-			t.Errorf("a ratio of too few samples: %+v", r)
+		if r := Ratio(nil, upTo(30), 0.5, 1); r != (Interval{}) {
+			t.Errorf("a ratio of no samples: %+v", r)
+		}
+		few := Ratio(upTo(MinRatio-1), upTo(30), 0.5, 1)
+		if few.Value != 2.0/15 || few.Bounded() || few.Excludes(100) || (Noise{Floor: 1}).Hides(few) {
+			t.Errorf("a ratio of few samples: %+v", few)
+		}
+		if n := NoiseOf(upTo(3), upTo(30), 1); n != (Noise{}) {
+			t.Errorf("the noise of few samples: %+v", n)
 		}
 	})
 }

@@ -341,6 +341,8 @@ func ratio(i Interval, same bool) string {
 		return "-"
 	case same:
 		return "no difference"
+	case !i.Bounded():
+		return times(i.Value) + " [few samples]"
 	}
 	return fmt.Sprintf("%s [%s, %s]", times(i.Value), digits(i.Low), digits(i.High))
 }

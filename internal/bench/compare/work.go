@@ -64,7 +64,7 @@ func (r *run) measureWorkloads(ctx context.Context, budget time.Duration, tell f
 			if x.Arm != bench.Bare {
 				row.Ratio = bench.Ratio(x.Took(), bare.Took(), 0.5, r.o.Seed)
 				row.Same = own.Hides(row.Ratio)
-				if row.Ratio != (bench.Interval{}) {
+				if row.Ratio.Bounded() {
 					key := [2]string{s.runtime.Name, x.Arm}
 					pairs[key] = append(pairs[key], [2][]time.Duration{x.Took(), bare.Took()})
 				}
