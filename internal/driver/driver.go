@@ -171,6 +171,11 @@ type Limits struct {
 	PIDs int
 	// Tmp is the size of the tmpfs at /tmp.
 	Tmp cove.ByteSize
+	// WeightParts divides the sandbox's weight for processor time, so that that many
+	// sandboxes weigh as much as one: what a function with many instances has is
+	// then no more than what one with a single instance has. 0 leaves it as it is;
+	// a new sandbox has the whole weight.
+	WeightParts int
 	// Background is for a sandbox that nobody waits for, such as a stem cell:
 	// everything inside then has the lowest weight there is for processor time, and
 	// gets what other sandboxes leave. It can be starved altogether, so whoever

@@ -42,6 +42,10 @@ type group struct {
 	failure, setback failure
 	// startTook and runTook are recent averages of cold starts and of calls.
 	startTook, runTook average
+	// parts is into how many the weight of each instance is divided, busiest how
+	// many were busy at once since the last review.
+	parts, busiest int
+	weighing       bool
 	// again is when to decide anew; changed is closed when instances come or
 	// cannot come, if anybody waits for that.
 	again   *time.Timer
@@ -74,7 +78,7 @@ func newGroup(p *Pool, v *cove.Version, arrivals *arrivals) *group {
 	active := p.o.Active(v.Function)
 	return &group{
 		pool: p, version: v, arrivals: arrivals, concurrency: max(1, v.Config.Scaling.Concurrency),
-		busy: map[*instance]struct{}{}, retired: active == nil || active.ID != v.ID,
+		busy: map[*instance]struct{}{}, parts: 1, retired: active == nil || active.ID != v.ID,
 	}
 }
 
@@ -90,7 +94,7 @@ func (g *group) take() (in *instance, freeze *freeze) {
 		in = g.idle[n-1]
 		g.idle[n-1] = nil
 		g.idle = g.idle[:n-1]
-		g.busy[in] = struct{}{}
+		g.occupy(in)
 		freeze, in.freeze = in.freeze, nil
 	}
 	in.active++

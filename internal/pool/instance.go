@@ -36,6 +36,8 @@ type instance struct {
 	draining    bool
 	drainReason string
 	dying       bool
+	// parts is into how many its weight for processor time is divided.
+	parts int
 
 	// stuck is set when its end takes too long for anybody to count on what it
 	// has reserved. Only its keeper touches it.
@@ -58,7 +60,7 @@ type freeze struct {
 func newInstance(g *group, c *cell, class cove.StartClass, release func()) *instance {
 	v := g.version
 	in := &instance{
-		cell: c, group: g, release: release, class: class, since: time.Now(),
+		cell: c, group: g, release: release, class: class, since: time.Now(), parts: 1,
 		logs:     g.pool.o.Logs.Stream(v.Function, v.Number, c.id),
 		logsDone: make(chan struct{}),
 	}

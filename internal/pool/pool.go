@@ -261,6 +261,7 @@ func (p *Pool) Run(ctx context.Context) {
 func (p *Pool) runOnce(now time.Time) {
 	p.evict()
 	for _, g := range p.allGroups() {
+		g.reweigh()
 		g.review(now)
 	}
 }

@@ -77,6 +77,9 @@ func (g *group) refuse(now time.Time) *cove.Error {
 			return err
 		}
 	}
+	if err := g.hopeless(); err != nil {
+		return err
+	}
 	if limit := g.version.Config.Scaling.Queue; len(g.waiters) >= max(limit, g.spare()) {
 		return &cove.Error{
 			Code: cove.CodeQueueFull, RetryAfter: time.Second,

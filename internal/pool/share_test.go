@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -146,6 +147,67 @@ func TestFairShares(t *testing.T) {
 			t.Errorf("after %s: %v", time.Since(began), err)
 		}
 		wg.Wait()
+	})
+}
+
+func TestWeights(t *testing.T) {
+	t.Parallel()
+
+	run(t, "the busy instances of a function weigh together about what one weighs, and the whole again soon after", func(t *testing.T) {
+		d := &pooltest.Driver{}
+		p := setupRunning(t, d, 10*cove.GiB, 0)
+		v := version(func(c *cove.Config) { c.Scaling.Max = 9; c.Timeout = cove.Duration(time.Minute) })
+		var wg sync.WaitGroup
+		for range 6 {
+			wg.Go(func() { _, _, _ = call(p, v, "sleep 2500ms") })
+			synctest.Wait()
+		}
+		if got := d.WeightParts(); !slices.Equal(got, []int{4, 4, 4, 4, 4, 4}) {
+			t.Errorf("six are busy: %v", got)
+		}
+		wg.Wait()
+		time.Sleep(2100 * time.Millisecond)
+		if got := d.WeightParts(); !slices.Equal(got, []int{1, 1, 1, 1, 1, 1}) {
+			t.Errorf("none is busy: %v", got)
+		}
+	})
+}
+
+func TestHopelessRequestsAreRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+
+	run(t, "when those who wait already need more than the queue timeout", func(t *testing.T) {
+		p := setupRunning(t, &pooltest.Driver{}, cove.GiB, 0)
+		v := version(func(c *cove.Config) {
+			c.Scaling.Max, c.Scaling.Queue = 1, 100
+			c.QueueTimeout = cove.Duration(3 * time.Second)
+		})
+		_, _, _ = call(p, v, "sleep 900ms")
+		var wg sync.WaitGroup
+		waited := make(chan time.Duration, 10)
+		for range 6 {
+			wg.Go(func() {
+				began := time.Now()
+				if _, _, err := call(p, v, "sleep 900ms"); code(err) == cove.CodeOverloaded {
+					waited <- time.Since(began)
+				} else if err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		close(waited)
+		n := 0
+		for d := range waited {
+			n++
+			if d != 0 {
+				t.Errorf("refused after %s", d)
+			}
+		}
+		if n != 2 {
+			t.Errorf("%d of 6 were refused; one runs and three can wait", n)
+		}
 	})
 }
 

@@ -33,7 +33,7 @@ func (g *group) start() {
 		if in.class == cove.StartCold {
 			g.startTook.add(in.startTook + in.initTook)
 		}
-		g.busy[in] = struct{}{}
+		g.occupy(in)
 		g.offer(in, in.class)
 	}
 	g.scale(time.Now())

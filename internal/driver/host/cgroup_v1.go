@@ -143,7 +143,7 @@ func (g *groupV1) setLimits(l driver.Limits, fresh bool) error {
 			return err
 		}
 	}
-	return g.weight.set(l.Background)
+	return g.weight.set(l.Background, l.WeightParts)
 }
 
 func (g *groupV1) lift() error  { return g.weight.lift() }

@@ -120,7 +120,7 @@ func (g *groupV2) setLimits(l driver.Limits, fresh bool) error {
 			return err
 		}
 	}
-	return g.weight.set(l.Background)
+	return g.weight.set(l.Background, l.WeightParts)
 }
 
 func (g *groupV2) lift() error  { return g.weight.lift() }

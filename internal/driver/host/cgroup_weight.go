@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"strconv"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -21,9 +22,11 @@ type weight struct {
 	dir, file string
 	// lowest and normal are values of file. The normal one is what the kernel
 	// gives a group that is new.
-	lowest, normal string
+	lowest, normal int
 
 	mu sync.Mutex
+	// parts is what the normal weight is divided by; 0 is 1.
+	parts int
 	// now is what was set last, and lifted says that lift has overruled it.
 	now    priority
 	lifted bool
@@ -39,19 +42,26 @@ const (
 	backgroundPriority
 )
 
-// set makes the group one of the background, or like any other. Setting what is
-// set costs nothing.
-func (w *weight) set(background bool) error {
+// set makes the group one of the background, or like any other, of which its
+// weight is one of so many parts; 0 leaves them as they are. Setting what is set
+// costs nothing.
+func (w *weight) set(background bool, parts int) error {
 	want := normalPriority
 	if background {
 		want = backgroundPriority
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.now == want && !w.lifted {
+	if parts == 0 {
+		parts = w.parts
+	}
+	if w.now == want && !w.lifted && w.parts == parts {
 		return nil
 	}
+	before := w.parts
+	w.parts = parts
 	if err := w.write(want); err != nil {
+		w.parts = before
 		return err
 	}
 	w.now, w.lifted = want, false
@@ -83,21 +93,23 @@ func (w *weight) lower() error {
 }
 
 func (w *weight) write(want priority) error {
-	idle, value := "0", w.normal
+	idle, value := "0", max(w.lowest, w.normal/max(1, w.parts))
 	if want == backgroundPriority {
 		idle, value = "1", w.lowest
 	}
-	err := writeFile(filepath.Join(w.dir, "cpu.idle"), idle)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		// An old kernel: there is only the weight.
-	case err != nil:
-		return err
-	case want == backgroundPriority || w.now == backgroundPriority:
-		// The kernel has set the weight that goes with it.
-		return nil
+	if w.now != want || w.lifted || want == backgroundPriority {
+		err := writeFile(filepath.Join(w.dir, "cpu.idle"), idle)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			// An old kernel: there is only the weight.
+		case err != nil:
+			return err
+		case want == backgroundPriority || w.now == backgroundPriority && w.parts <= 1:
+			// The kernel has set the weight that goes with it.
+			return nil
+		}
 	}
-	return writeFile(filepath.Join(w.dir, w.file), value)
+	return writeFile(filepath.Join(w.dir, w.file), strconv.Itoa(value))
 }
 
 // helperNice is how much a helper of a background sandbox steps back where it

@@ -58,6 +58,33 @@ func TestWeight(t *testing.T) {
 		}
 	})
 
+	t.Run("several weigh as much as one, and each again what one weighs", func(t *testing.T) {
+		t.Parallel()
+		c := newGroup(t, driver.Limits{})
+		dir, file, whole := filepath.Join(c.set.mounts["cpu"], c.path), "cpu.shares", 1024
+		if c.set.version == 2 {
+			dir, file, whole = filepath.Join(c.set.mounts[""], c.path), "cpu.weight", 100
+		}
+		for _, step := range []struct {
+			l    driver.Limits
+			want int
+		}{
+			{driver.Limits{WeightParts: 4}, whole / 4},
+			{driver.Limits{}, whole / 4},
+			{driver.Limits{WeightParts: 1 << 20}, map[int]int{1024: 2, 100: 1}[whole]},
+			{driver.Limits{WeightParts: 1}, whole},
+			{driver.Limits{WeightParts: 8, Background: true}, 0},
+			{driver.Limits{WeightParts: 8}, whole / 8},
+		} {
+			if err := c.Resize(step.l); err != nil {
+				t.Fatal(err)
+			}
+			if got := read(t, dir, file); step.want != 0 && got != strconv.Itoa(step.want) {
+				t.Errorf("after %+v %s is %s", step.l, file, got)
+			}
+		}
+	})
+
 	t.Run("a process that works for the group steps back with it", func(t *testing.T) {
 		t.Parallel()
 		c := newGroup(t, behind)

@@ -188,11 +188,11 @@ func (s *Cgroups) group(path string) *Cgroup {
 	c := &Cgroup{set: s, path: path}
 	if s.version == 1 {
 		c.ops = &groupV1{set: s, path: path, weight: weight{
-			dir: filepath.Join(s.mounts["cpu"], path), file: "cpu.shares", lowest: "2", normal: "1024",
+			dir: filepath.Join(s.mounts["cpu"], path), file: "cpu.shares", lowest: 2, normal: 1024,
 		}}
 	} else {
 		dir := filepath.Join(s.mounts[""], path)
-		c.ops = &groupV2{dir: dir, weight: weight{dir: dir, file: "cpu.weight", lowest: "1", normal: "100"}}
+		c.ops = &groupV2{dir: dir, weight: weight{dir: dir, file: "cpu.weight", lowest: 1, normal: 100}}
 	}
 	return c
 }

@@ -70,6 +70,8 @@ type sandbox struct {
 	die        func()
 	once       sync.Once
 	concurrent bool
+	// weightParts is what Resize was given last.
+	weightParts atomic.Int64
 	// writing keeps the frames of calls that run at once apart.
 	writing sync.Mutex
 }
@@ -118,6 +120,21 @@ func (d *Driver) Create(ctx context.Context, spec driver.Spec) (driver.Sandbox, 
 	d.mu.Unlock()
 	go s.run()
 	return s, nil
+}
+
+// WeightParts are those of every sandbox that lives, the oldest first.
+func (d *Driver) WeightParts() []int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var all []int
+	for _, s := range d.live {
+		select {
+		case <-s.dead:
+		default:
+			all = append(all, int(s.weightParts.Load()))
+		}
+	}
+	return all
 }
 
 // KillAll ends every sandbox as a crash would.
@@ -260,6 +277,10 @@ func (s *sandbox) Mount(context.Context, string) error { return nil }
 func (s *sandbox) Resize(_ context.Context, l driver.Limits) error {
 	if l.Background {
 		return errors.New("an instance must not be in the background")
+	}
+	if l.WeightParts > 0 {
+		s.weightParts.Store(int64(l.WeightParts))
+		return nil
 	}
 	s.driver.Resized.Add(1)
 	return s.driver.ResizeError
