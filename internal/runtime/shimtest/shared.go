@@ -405,6 +405,20 @@ func addLife(add adder) {
 			t.Error("usable while a handler runs that was given up")
 		}
 	})
+	add("a worker that prints without end holds up nobody", forms{
+		plain: "def handler(event, context):\n    while event == 'flood': print('x' * 1000)\n    return event\n",
+	}, func(t *testing.T, h *shared) {
+		flood := h.begin("flood", cove.KindDirect, `"flood"`, time.Second)
+		for i := range 5 {
+			if got := h.direct(fmt.Sprint("other", i), `"x"`).result(t, h); got != `"x"` {
+				t.Errorf("answer %s", got)
+			}
+		}
+		if <-flood.done; !errors.Is(flood.err, os.ErrDeadlineExceeded) {
+			t.Errorf("error %v", flood.err)
+		}
+		awaits(t, "the end of the call", h.mux.Usable)
+	})
 	add("the stream's end ends everything", waits, func(t *testing.T, h *shared) {
 		f := h.direct("r", "60")
 		awaits(t, "the call", func() bool { return h.lines("r") != "" || h.lang == JavaScript || strings.Contains(h.code, "async") })

@@ -49,7 +49,7 @@ func TestPythonCompiled(t *testing.T) {
 	if err := os.Chmod(l.ShimDir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"serve.py", "shared.py", "compile.py"} {
+	for _, name := range []string{"serve.py", "shared.py", "tasks.py", "workers.py", "compile.py"} {
 		if err := os.Remove(filepath.Join(l.ShimDir, name)); err != nil {
 			t.Fatal(err)
 		}
