@@ -136,7 +136,8 @@ func (d *daemon) atRest(ctx context.Context) error {
 		return err
 	}
 	for _, s := range stems {
-		if s.Starting > 0 || s.Ready < s.Target {
+		// With an error there is nothing under way: there may be no room for more.
+		if s.Starting > 0 || s.Ready < s.Target && s.Error == "" {
 			return fmt.Errorf("of %s, %s there are %d stem cells of %d", s.Runtime, s.Isolation, s.Ready, s.Target)
 		}
 	}
