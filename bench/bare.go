@@ -149,7 +149,7 @@ func (l *lab) process(c *exec.Cmd, start func(*exec.Cmd) error) (*process, error
 }
 
 // serve starts a bare HTTP server and waits until it accepts connections.
-func (l *lab) serve(r *bareRoot, g language, s server, start func(*exec.Cmd) error) (*process, error) {
+func (l *lab) serve(ctx context.Context, r *bareRoot, g language, s server, start func(*exec.Cmd) error) (*process, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -162,7 +162,7 @@ func (l *lab) serve(r *bareRoot, g language, s server, start func(*exec.Cmd) err
 		return nil, err
 	}
 	p.address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	err = until(patience/4, func() error {
+	err = until(ctx, patience/4, func() error {
 		c, err := net.DialTimeout("tcp", p.address, time.Second)
 		if err != nil {
 			return err
@@ -202,9 +202,9 @@ func freePort() (int, error) {
 }
 
 // until tries f until it works, and returns its last error when that takes too
-// long.
-func until(limit time.Duration, f func() error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+// long or ctx ends.
+func until(ctx context.Context, limit time.Duration, f func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
 		err := f()

@@ -23,7 +23,7 @@ func burst(ctx context.Context, s *setting) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.daemon(true)
+	d, err := s.daemon(ctx, true)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (t *target) burst(ctx context.Context, found map[cove.StartClass]int) (time
 		return 0, err
 	}
 	for _, id := range ids {
-		class, err := t.daemon.class(id)
+		class, err := t.daemon.class(ctx, id)
 		if err != nil {
 			return 0, err
 		}

@@ -43,10 +43,12 @@ type daemon struct {
 // for every invocation into its log, from which class knows what each call
 // found; that costs every call a few microseconds, so a warm call is measured on
 // one that does not.
-func (l *lab) daemon(watches bool) (*daemon, error) { return l.daemonBy((*exec.Cmd).Start, watches) }
+func (l *lab) daemon(ctx context.Context, watches bool) (*daemon, error) {
+	return l.daemonBy(ctx, (*exec.Cmd).Start, watches)
+}
 
 // daemonBy is daemon with another way to start the process.
-func (l *lab) daemonBy(start func(*exec.Cmd) error, watches bool) (*daemon, error) {
+func (l *lab) daemonBy(ctx context.Context, start func(*exec.Cmd) error, watches bool) (*daemon, error) {
 	d := &daemon{lab: l, classes: map[string]cove.StartClass{}, watches: watches}
 	var err error
 	if d.data, err = l.mkdir("data"); err != nil {
@@ -89,12 +91,12 @@ func (l *lab) daemonBy(start func(*exec.Cmd) error, watches bool) (*daemon, erro
 		}
 		return nil
 	})
-	return d, d.connect()
+	return d, d.connect(ctx)
 }
 
 // connect waits until the daemon is ready and makes a client of it.
-func (d *daemon) connect() error {
-	err := until(patience, func() error {
+func (d *daemon) connect(ctx context.Context) error {
+	err := until(ctx, patience, func() error {
 		res, err := http.Get(d.api + "/readyz")
 		if err != nil {
 			return err
@@ -153,11 +155,11 @@ func (d *daemon) words() string {
 
 // class is what the call with a request id found. Its line may come a moment
 // after the answer.
-func (d *daemon) class(id string) (class cove.StartClass, err error) {
+func (d *daemon) class(ctx context.Context, id string) (class cove.StartClass, err error) {
 	if !d.watches {
 		return "", errors.New("the daemon does not watch")
 	}
-	err = until(2*time.Second, func() error {
+	err = until(ctx, 2*time.Second, func() error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		var ok bool

@@ -55,7 +55,7 @@ func (s *setting) loadedServers(ctx context.Context, g language) ([]loaded, erro
 	if err != nil {
 		return nil, err
 	}
-	bare, err := s.bareServers(g, half.start)
+	bare, err := s.bareServers(ctx, g, half.start)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (s *setting) loadedServers(ctx context.Context, g language) ([]loaded, erro
 	}
 	// A daemon for each function: its processor time is that of one.
 	for _, a := range loadArms(g) {
-		d, err := s.daemonBy(half.start, false)
+		d, err := s.daemonBy(ctx, half.start, false)
 		if err != nil {
 			return nil, err
 		}

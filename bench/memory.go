@@ -79,7 +79,7 @@ func (s *setting) bareMemory(g language) (held int64, err error) {
 // instanceMemory is what one of several idle instances holds: what the daemon
 // measures of all the processes of each, and the daemon's own growth.
 func (s *setting) instanceMemory(ctx context.Context, g language, isolation string) (int64, string, error) {
-	d, err := s.daemon(false)
+	d, err := s.daemon(ctx, false)
 	if err != nil {
 		return 0, "", err
 	}

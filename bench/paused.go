@@ -36,7 +36,7 @@ func paused(ctx context.Context, s *setting) ([]row, error) {
 }
 
 func pausedArms(ctx context.Context, s *setting, g language, isolation string) (comparison, error) {
-	d, err := s.daemon(true)
+	d, err := s.daemon(ctx, true)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func pausedArms(ctx context.Context, s *setting, g language, isolation string) (
 
 // await waits until the function's one instance is paused, or idle.
 func (t *target) await(ctx context.Context, paused bool) error {
-	return until(patience/4, func() error {
+	return until(ctx, patience/4, func() error {
 		f, err := t.daemon.client.Function(ctx, t.function)
 		if err != nil {
 			return err

@@ -60,7 +60,7 @@ func routes(ctx context.Context, s *setting) ([]row, error) {
 // crowded starts a daemon with n functions that have routes, and returns the
 // caller of one that has code too.
 func (s *setting) crowded(ctx context.Context, g language, n int) (*target, error) {
-	d, err := s.daemon(false)
+	d, err := s.daemon(ctx, false)
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func startArms(ctx context.Context, s *setting, g language) (comparison, error) 
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.daemon(true)
+	d, err := s.daemon(ctx, true)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (t *target) empty(ctx context.Context) error {
 	if _, err := c.Recycle(ctx, t.function); err != nil {
 		return err
 	}
-	return until(restPatience, func() error {
+	return until(ctx, restPatience, func() error {
 		f, err := c.Function(ctx, t.function)
 		if err != nil {
 			return err

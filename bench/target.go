@@ -165,7 +165,7 @@ func (t *target) sampleOf(ctx context.Context, want cove.StartClass) (bench.Samp
 	if err != nil {
 		return bench.Sample{}, err
 	}
-	class, err := t.daemon.class(id)
+	class, err := t.daemon.class(ctx, id)
 	if err == nil && class != want {
 		err = fmt.Errorf("the call was to be %s and was %s", want, class)
 	}

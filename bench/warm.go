@@ -38,11 +38,11 @@ func warm(ctx context.Context, s *setting) ([]row, error) {
 }
 
 func warmArms(ctx context.Context, s *setting, g language) (comparison, error) {
-	bare, err := s.bareServers(g, (*exec.Cmd).Start)
+	bare, err := s.bareServers(ctx, g, (*exec.Cmd).Start)
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.daemon(false)
+	d, err := s.daemon(ctx, false)
 	if err != nil {
 		return nil, err
 	}
@@ -75,14 +75,14 @@ func warmArms(ctx context.Context, s *setting, g language) (comparison, error) {
 }
 
 // bareServers starts the servers of g by start and returns their callers.
-func (s *setting) bareServers(g language, start func(*exec.Cmd) error) ([]*target, error) {
+func (s *setting) bareServers(ctx context.Context, g language, start func(*exec.Cmd) error) ([]*target, error) {
 	root, err := s.bareRoot(g)
 	if err != nil {
 		return nil, err
 	}
 	var targets []*target
 	for _, server := range g.servers {
-		p, err := s.serve(root, g, server, start)
+		p, err := s.serve(ctx, root, g, server, start)
 		if err != nil {
 			return nil, err
 		}
