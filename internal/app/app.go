@@ -252,7 +252,7 @@ func (a *App) openFunctions(ctx context.Context) error {
 	a.pool = pool.New(pool.Options{
 		Owner: a.owner, Drivers: a.isolations.drivers, Overhead: a.isolations.overhead,
 		Runtime: a.runtimes.Lookup,
-		ShimDir: func(r runtime.Runtime) string { return runtime.ShimDir(a.shimDir(), r) },
+		Shims:   a.shimDir(),
 		Image:   func(_ context.Context, name string) (driver.Image, error) { return a.images.DriverImage(name) },
 		Code: func(sha256 string) (string, func(), error) {
 			release := a.packages.Hold(sha256)

@@ -79,7 +79,6 @@ func setup(t *testing.T, d *pooltest.Driver) *fixture {
 	f.pool = pool.New(pool.Options{
 		Owner: "test", Drivers: map[string]driver.Driver{"fake": d}, Overhead: func(string) cove.ByteSize { return 0 },
 		Runtime: func(string) (runtime.Runtime, bool) { return runtime.Runtime{}, true },
-		ShimDir: func(runtime.Runtime) string { return "" },
 		Image:   func(context.Context, string) (driver.Image, error) { return driver.Image{}, nil },
 		Code:    func(string) (string, func(), error) { return "", func() {}, nil },
 		Active:  func(string) *cove.Version { return f.version },

@@ -86,7 +86,7 @@ func (p *Pool) spec(ctx context.Context, of plan) (driver.Spec, error) {
 		return driver.Spec{}, err
 	}
 	return driver.Spec{
-		ID: newID(of.name), Owner: p.o.Owner, Image: image, ShimDir: p.o.ShimDir(r),
+		ID: newID(of.name), Owner: p.o.Owner, Image: image, ShimDir: rt.ShimDir(p.o.Shims, r),
 		Command: r.Command, Env: append(append([]string(nil), r.Env...), of.early...),
 		Limits: of.limits, Network: of.network,
 	}, nil

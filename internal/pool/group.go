@@ -27,9 +27,9 @@ type group struct {
 	inFlight int
 	dying    int
 	waiters  []*waiter
-	// pending are all starts under way, making those of them that are past
-	// admission and so will end within their own bounds.
-	pending, making int
+	// pending are all starts under way, pendingStems those of stem cells, and making
+	// those that are past admission and so will end within their own bounds.
+	pending, pendingStems, making int
 	// floors are how many instances somebody wants ready for the time being.
 	floors []int
 	// retired is set when another version is active: nothing is kept then.
@@ -128,7 +128,7 @@ func (g *group) room(in *instance) int {
 // observe is what there is now. The lock is held.
 func (g *group) observe(now time.Time) scale.Observation {
 	o := scale.Observation{
-		Waiting: len(g.waiters), InFlight: g.inFlight, Busy: len(g.busy), Starting: g.pending,
+		Waiting: len(g.waiters), InFlight: g.inFlight, Busy: len(g.busy), Starting: g.pending, StartingStems: g.pendingStems,
 		Idle: make([]scale.Idle, len(g.idle)), StartTook: g.startEstimate(), RunTook: time.Duration(g.runTook),
 	}
 	for i, in := range g.idle {
@@ -185,8 +185,7 @@ func (g *group) scale(now time.Time) {
 		}
 	}
 	for range d.Start {
-		g.pending++
-		g.pool.live.Go(g.start)
+		g.begin()
 	}
 	g.wakeAt(d.Next, now)
 }

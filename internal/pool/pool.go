@@ -46,8 +46,8 @@ type Options struct {
 	Overhead func(isolation string) cove.ByteSize
 	// Runtime finds a runtime by the name that a version has.
 	Runtime func(name string) (rt.Runtime, bool)
-	// ShimDir is the host's directory with the shim of a runtime.
-	ShimDir func(r rt.Runtime) string
+	// Shims is the host's directory in which runtime.Catalogue.WriteShims wrote.
+	Shims string
 	// Image is the root file system of a runtime; an error says what to do.
 	Image func(ctx context.Context, name string) (driver.Image, error)
 	// Code holds a package's unpacked directory until release is called.

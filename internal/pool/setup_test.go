@@ -61,7 +61,6 @@ func setupStems(t *testing.T, d *pooltest.Driver, memory cove.ByteSize, stems in
 		Owner: "test", Drivers: map[string]driver.Driver{"fake": d},
 		Overhead: func(string) cove.ByteSize { return 0 },
 		Runtime:  func(string) (rt.Runtime, bool) { return rt.Runtime{Name: "fake"}, true },
-		ShimDir:  func(rt.Runtime) string { return "" },
 		Image:    func(context.Context, string) (driver.Image, error) { return driver.Image{}, nil },
 		Code:     func(string) (string, func(), error) { return "", func() {}, nil },
 		Active:   func(string) *cove.Version { return version(nil) },

@@ -14,13 +14,30 @@ import (
 	rt "github.com/covefn/cove/internal/runtime"
 )
 
-// start makes one instance and gives it to the group. It runs on a goroutine of
-// its own: who waits may meanwhile be served by another instance.
-func (g *group) start() {
-	in, err := g.make()
+// begin starts one instance, of a stem cell if there is one. The lock is held.
+func (g *group) begin() {
+	g.pending++
+	var c *cell
+	if key, ok := g.stemKey(); ok {
+		c = g.pool.stems.take(key, g.version.Function)
+	}
+	if c != nil {
+		g.pendingStems++
+	}
+	g.pool.live.Go(func() { g.start(c) })
+}
+
+// start makes one instance, of c if that is not nil, and gives it to the group. It
+// runs on a goroutine of its own: who waits may meanwhile be served by another
+// instance.
+func (g *group) start(c *cell) {
+	in, err := g.make(c)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.pending--
+	if c != nil {
+		g.pendingStems--
+	}
 	switch {
 	case err != nil:
 		g.startFailed(err)
@@ -57,19 +74,17 @@ func (g *group) startFailed(err *cove.Error) {
 // doing: a sandbox of its own is tried.
 var errUnfit = errors.New("the stem cell could not be used")
 
-// make makes an instance, of a stem cell if there is one. It may return neither
-// an instance nor an error: when its turn came, nobody wanted one any more.
-func (g *group) make() (*instance, *cove.Error) {
+// make makes an instance, of a stem cell if c is one. It may return neither an
+// instance nor an error: when its turn came, nobody wanted one any more.
+func (g *group) make(c *cell) (*instance, *cove.Error) {
 	wait, cancel := context.WithTimeout(g.pool.ending, g.version.Config.QueueTimeout.Std())
 	defer cancel()
-	if key, ok := g.stemKey(); ok {
-		if c := g.pool.stems.take(key, g.version.Function); c != nil {
-			in, err := g.makeOfStem(wait, c)
-			if !errors.Is(err, errUnfit) {
-				return in, g.told(err)
-			}
-			g.pool.o.Log.Warn("a stem cell could not be used; a new sandbox is made", "sandbox", c.id, "error", err)
+	if c != nil {
+		in, err := g.makeOfStem(wait, c)
+		if !errors.Is(err, errUnfit) {
+			return in, g.told(err)
 		}
+		g.pool.o.Log.Warn("a stem cell could not be used; a new sandbox is made", "sandbox", c.id, "error", err)
 	}
 	size := g.size()
 	if err := g.pool.ledger.reserve(wait, g.version.Function, size, g.pool.evict); err != nil {

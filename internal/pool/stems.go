@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -42,6 +43,10 @@ type stems struct {
 	most int
 	wake chan struct{} // holds a token when something may be to be made
 
+	// compiled are the runtimes whose shim this daemon has compiled or tried to.
+	// Only run uses it.
+	compiled map[string]bool
+
 	mu    sync.Mutex
 	kinds map[stemKey]*stemKind
 }
@@ -68,7 +73,7 @@ type stem struct {
 }
 
 func newStems(p *Pool, most int) *stems {
-	return &stems{pool: p, most: most, wake: make(chan struct{}, 1), kinds: map[stemKey]*stemKind{}}
+	return &stems{pool: p, most: most, wake: make(chan struct{}, 1), kinds: map[stemKey]*stemKind{}, compiled: map[string]bool{}}
 }
 
 // stemKeyOf is the key of the stem cells that a version could use; not ok if it
@@ -249,6 +254,10 @@ func (s *stems) make(k *stemKind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k.starting--
+	if errors.Is(err, errCompiled) {
+		s.kick()
+		return
+	}
 	if c == nil {
 		if err == nil {
 			err = cove.Errorf(cove.CodeOverloaded, "no memory is free for a stem cell")
@@ -263,6 +272,9 @@ func (s *stems) make(k *stemKind) {
 	k.ready = append(k.ready, st)
 	s.pool.live.Go(func() { s.watch(ctx, k, st) })
 }
+
+// errCompiled says that the cell was used up to compile the shim.
+var errCompiled = errors.New("the shim has been compiled")
 
 // create makes a cell, nil if there is no memory to spare.
 func (s *stems) create(k *stemKind) (*cell, error) {
@@ -283,6 +295,9 @@ func (s *stems) create(k *stemKind) (*cell, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.compileShim(ctx, k.key.runtime, c) {
+		return nil, errCompiled
+	}
 	if err := c.conn.Prepared(ctx); err != nil {
 		p.discard(c, "it did not get ready")
 		return nil, fmt.Errorf("the shim did not get ready: %w", err)
@@ -292,6 +307,21 @@ func (s *stems) create(k *stemKind) (*cell, error) {
 		return nil, cove.Errorf(cove.CodeUnavailable, "sandboxes of %s cannot be stem cells: their limits cannot change", k.key.isolation)
 	}
 	return c, nil
+}
+
+// compileShim uses the first cell of a runtime up to compile its shim, which makes
+// all later starts faster. It says whether the cell was used, and tries once.
+func (s *stems) compileShim(ctx context.Context, runtime string, c *cell) bool {
+	r, ok := s.pool.o.Runtime(runtime)
+	if !ok || s.compiled[runtime] || rt.CompiledShim(s.pool.o.Shims, r) {
+		return false
+	}
+	s.compiled[runtime] = true
+	if err := rt.CompileShim(ctx, c.conn, s.pool.o.Shims, driver.ShimDir, r); err != nil {
+		s.pool.o.Log.Warn("the shim could not be compiled; starts take a little longer", "runtime", runtime, "error", err)
+	}
+	s.pool.discard(c, "it has compiled")
+	return true
 }
 
 // watch sees to a stem cell that ends by itself.
