@@ -107,15 +107,16 @@ func (t *target) empty(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, restPatience)
 	defer cancel()
 	c := t.daemon.client
-	if _, err := c.Recycle(ctx, t.function); err != nil {
-		return err
-	}
 	return until(ctx, restPatience, func() error {
 		f, err := c.Function(ctx, t.function)
 		if err != nil {
 			return err
 		}
 		if n := f.Instances.Total(); n > 0 {
+			// Also those whose start was under way when the others were ended.
+			if _, err := c.Recycle(ctx, t.function); err != nil {
+				return err
+			}
 			return fmt.Errorf("%d instances of %s are still there", n, t.function)
 		}
 		return t.daemon.atRest(ctx)
