@@ -21,8 +21,8 @@ type Usage struct {
 	CPUPerIdleHour float64 `json:"cpu_s_per_idle_hour"`
 	// Memory is that of one instance, its helpers included.
 	Memory cove.ByteSize `json:"memory_per_instance"`
-	// Standing is the memory that is taken all the time whatever the traffic is:
-	// stem cells that wait.
+	// Standing is the memory that is taken all the time whatever the traffic is: a
+	// stem cell that waits.
 	Standing cove.ByteSize `json:"memory_standing"`
 	// Call is how long one call takes an instance.
 	Call time.Duration `json:"call_ns"`

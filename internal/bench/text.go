@@ -156,7 +156,7 @@ func (r *Report) costTable() table {
 	t := table{ID: "cost", Title: "Cost", Numbers: 3,
 		Note: fmt.Sprintf("At %s per vCPU-hour and %s per GiB-hour (%s), with %s calls per second, an idle instance kept for %s.",
 			exactly(c.Prices.VCPUHour, c.Prices.Currency), exactly(c.Prices.GiBHour, c.Prices.Currency), c.Prices.origin(), c.Traffic.words(), c.Traffic.KeepAlive),
-		Header: []string{"function", "runtime", "isolation", "per month", "per million", "calls", "starts", "working", "idle", "stem cells", "instances", "with a start"}}
+		Header: []string{"function", "runtime", "isolation", "per month", "per million", "calls", "starts", "working", "idle", "stem cell", "instances", "with a start"}}
 	for _, x := range c.Bills {
 		b, cur := x.Bill, c.Prices.Currency
 		t.Rows = append(t.Rows, []string{

@@ -55,9 +55,10 @@ func (r *run) usage(s *subject, isolation string) (bench.Usage, bool) {
 	return u, memory && cpu && u.Call > 0
 }
 
-// standing is the memory of the stem cells that wait now, by runtime and
-// isolation: what a Cove holds for the starts to come. Each is taken to hold what
-// the leanest instance of the runtime does, which is a little too much.
+// standing is the memory of the stem cell that stands ready whatever comes, by
+// runtime and isolation. After bursts there are more of them for an hour, which
+// the bill of a steady traffic has not in it. A stem cell is taken to hold what the
+// leanest instance of the runtime does, which is a little too much.
 func (r *run) standing() map[[2]string]cove.ByteSize {
 	// Also after the run was broken off; the daemon is still there.
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -74,7 +75,9 @@ func (r *run) standing() map[[2]string]cove.ByteSize {
 				least = m.PSS
 			}
 		}
-		held[[2]string{s.Runtime, s.Isolation}] += cove.ByteSize(s.Ready) * least
+		if s.Target > 0 {
+			held[[2]string{s.Runtime, s.Isolation}] = least
+		}
 	}
 	return held
 }

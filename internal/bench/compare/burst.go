@@ -105,21 +105,27 @@ func (r *run) burst(ctx context.Context, p *burstPlace) (bench.Sample, error) {
 const (
 	// settle is how long instances are left alone before their memory is read.
 	settle = 500 * time.Millisecond
-	// bareProcesses is how many bare ones are measured at once: what they share is
-	// divided among them, as it is among instances.
-	bareProcesses = 4
+	// together is how many instances, or bare processes, are measured at once.
+	together = 4
 )
 
-// measureMemory reads what the instances of the last burst hold, and ends them.
+// measureMemory reads what the instances hold that the last burst has left, or some
+// more, and ends them. It says how many the burst has left.
 func (r *run) measureMemory(ctx context.Context, p *burstPlace) (instances int, err error) {
 	function := p.subject.function(p.isolation, kindBurst)
-	if _, err := r.invoke(ctx, p.subject, function); err != nil { // There is at least one.
+	left, err := r.daemon.client.Instances(ctx, client.InstanceQuery{Function: function})
+	if err != nil {
 		return 0, err
+	}
+	// As many as there are bare processes at least: what instances share is divided
+	// among them.
+	if _, err := r.daemon.client.Warm(ctx, function, wire.Warm{Instances: together}); err != nil {
+		return len(left), err
 	}
 	time.Sleep(settle)
 	all, err := r.daemon.client.Instances(ctx, client.InstanceQuery{Function: function, Measure: true})
 	if err != nil {
-		return 0, err
+		return len(left), err
 	}
 	row := bench.MemoryRow{Subject: p.subject.name, Runtime: p.subject.runtime.Name, Isolation: p.isolation}
 	var sum cove.ByteSize
@@ -132,13 +138,13 @@ func (r *run) measureMemory(ctx context.Context, p *burstPlace) (instances int, 
 		}
 	}
 	if row.Instances == 0 {
-		return len(all), fmt.Errorf("the daemon told the memory of none of %d instances", len(all))
+		return len(left), fmt.Errorf("the daemon told the memory of none of %d instances", len(all))
 	}
 	row.PSS = sum / cove.ByteSize(row.Instances)
 	row.Processes = float64(processes) / float64(row.Instances)
 	row.PerGiB = float64(cove.GiB) / float64(row.PSS)
 	r.report.Memory = append(r.report.Memory, row)
-	return len(all), r.recycle(ctx, function)
+	return len(left), r.recycle(ctx, function)
 }
 
 // bareMemory measures idle bare processes, and tells the instances' memory as a
@@ -155,7 +161,7 @@ func (r *run) bareMemory(ctx context.Context) error {
 			}
 		}
 		r.report.Memory = append(r.report.Memory, bench.MemoryRow{
-			Subject: s.name, Runtime: s.runtime.Name, Isolation: bench.Bare, PSS: held, Instances: bareProcesses, Processes: 1,
+			Subject: s.name, Runtime: s.runtime.Name, Isolation: bench.Bare, PSS: held, Instances: together, Processes: 1,
 			PerGiB: float64(cove.GiB) / float64(held), Ratio: 1,
 		})
 	}
@@ -171,7 +177,7 @@ func (r *run) barePSS(ctx context.Context, s *subject) (cove.ByteSize, error) {
 			_ = b.Close()
 		}
 	}()
-	for range bareProcesses {
+	for range together {
 		b, err := r.bare(ctx, s)
 		if err != nil {
 			return 0, err
@@ -189,5 +195,5 @@ func (r *run) barePSS(ctx context.Context, s *subject) (cove.ByteSize, error) {
 		}
 		sum += held
 	}
-	return sum / bareProcesses, nil
+	return sum / together, nil
 }

@@ -21,6 +21,8 @@ const (
 	// busyRest is how many processors may be busy with other things until the
 	// report says that it is not exact.
 	busyRest = 0.1
+	// mostFailures is after how many blocks that failed a place is given up.
+	mostFailures = 3
 )
 
 // cpuPlace collects the blocks of one subject in one isolation.
@@ -32,7 +34,9 @@ type cpuPlace struct {
 	// rest is how many processors were busy at most while nothing was asked of the
 	// machine.
 	rest float64
-	err  error
+	// failed counts the blocks that were broken off, for the reason err.
+	failed int
+	err    error
 }
 
 // measureCPU measures the processor time of starts and of calls, in blocks that
@@ -48,20 +52,25 @@ func (r *run) measureCPU(ctx context.Context, budget time.Duration, tell func(fl
 	order := rand.New(rand.NewPCG(r.o.Seed, 4))
 	for round := 0; round == 0 || time.Since(began) < budget; round++ {
 		for _, i := range order.Perm(len(places)) {
-			if p := places[i]; p.err == nil {
-				p.err = r.cpuBlock(ctx, p)
+			if round > 0 && time.Since(began) >= budget {
+				break // Each has a block.
+			}
+			if p := places[i]; p.failed < mostFailures {
+				if err := r.cpuBlock(ctx, p); err != nil {
+					p.failed, p.err = p.failed+1, err
+				}
 			}
 			if ctx.Err() != nil {
 				return bench.Noise{}, context.Cause(ctx)
 			}
+			tell(min(1, float64(time.Since(began))/float64(budget)))
 		}
-		tell(min(1, float64(time.Since(began))/float64(budget)))
 	}
 	rest := 0.0
 	for _, p := range places {
 		rest = max(rest, p.rest)
 		if p.err != nil {
-			r.remark("processor time of %s in %s: %v", p.subject.label(), p.isolation, p.err)
+			r.remark("processor time of %s in %s: %d blocks failed: %v", p.subject.label(), p.isolation, p.failed, p.err)
 		}
 		if len(p.calls) == 0 {
 			continue
@@ -162,20 +171,23 @@ func (r *run) cpuCalls(ctx context.Context, p *cpuPlace) error {
 }
 
 // quietWait bounds the wait until the daemon has nothing to do.
-const quietWait = 15 * time.Second
+const quietWait = 20 * time.Second
 
 // awaitQuiet waits until the daemon makes no stem cell any more, and has had time
 // to end what is to end.
 func (r *run) awaitQuiet(ctx context.Context) error {
+	quiet := 0
 	err := until(ctx, quietWait, func() (bool, error) {
 		all, err := r.daemon.client.Stems(ctx)
+		quiet++
 		for _, s := range all {
-			if s.Error == "" && (s.Starting > 0 || s.Ready < s.Target) {
-				return false, nil
+			if s.Starting > 0 {
+				quiet = 0
 			}
 		}
-		return err == nil, err
-	}, "stem cells were not complete")
+		// Between two of them there is a moment without any.
+		return quiet >= 10, err
+	}, "stem cells were still being made")
 	time.Sleep(restTime)
 	return err
 }

@@ -53,7 +53,11 @@ func startDaemon(ctx context.Context, binary, dir string, flags []string) (*daem
 	if err := os.Mkdir(d.data, 0o700); err != nil {
 		return nil, err
 	}
-	args := []string{"serve", "--data", d.data, "--gateway", ports[0], "--api", ports[1], "--drain-timeout", "5s", "--log-level", "warn"}
+	// Every isolation and runtime is to have its stem cells at once, also on a small
+	// machine.
+	args := []string{
+		"serve", "--data", d.data, "--gateway", ports[0], "--api", ports[1], "--stem-memory", "50%", "--drain-timeout", "5s", "--log-level", "warn",
+	}
 	d.cmd = exec.Command(binary, append(args, flags...)...)
 	d.cmd.Dir = dir
 	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log

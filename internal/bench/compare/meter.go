@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -87,24 +88,45 @@ func (m *meter) since() (used, elapsed time.Duration, err error) {
 		return 0, 0, err
 	}
 	u := m.host.Since(host)
-	return u.Busy - grown(before, m.foreign), u.Elapsed, nil
+	return u.Busy - grown(before, m.foreign, u.Elapsed*time.Duration(runtime.NumCPU())), u.Elapsed, nil
 }
 
-// grown is the processor time of foreign processes between two readings. One that
-// has ended is in its parent's time, with all that it had before; so what it had is
-// taken off. Only init's children are in nobody's: init also reaps helpers of the
-// isolations, so its children's time counts as the isolations'.
-func grown(before, after map[int]process) time.Duration {
-	var sum time.Duration
-	for _, p := range after {
-		sum += p.cpu
-	}
+// grown is the processor time of foreign processes between two readings, of which
+// none can have had more than most. One that has ended is in the time of the one
+// that waited for it, with all that it had before the first reading, which is taken
+// off there: of the nearest of its ancestors that still lives. Where that one has
+// grown by less, somebody else has waited, and nothing is taken off.
+func grown(before, after map[int]process, most time.Duration) time.Duration {
+	ended := map[int]time.Duration{}
 	for pid, p := range before {
-		if _, lives := after[pid]; lives || p.parent != initPID {
-			sum -= p.cpu
+		if _, lives := after[pid]; !lives {
+			ended[ancestor(p, before, after)] += p.cpu
 		}
 	}
+	var sum time.Duration
+	for pid, p := range after {
+		own := p.cpu - before[pid].cpu
+		if own >= ended[pid] {
+			own -= ended[pid]
+		}
+		sum += min(max(own, 0), most)
+	}
 	return sum
+}
+
+// ancestor is the nearest one of p's that is in after.
+func ancestor(p process, before, after map[int]process) int {
+	for range len(before) {
+		if _, lives := after[p.parent]; lives {
+			return p.parent
+		}
+		up, known := before[p.parent]
+		if !known {
+			break
+		}
+		p = up
+	}
+	return initPID
 }
 
 func (m *meter) read() (err error) {
@@ -174,7 +196,7 @@ func descends(pid int, all map[int]process, ours map[int]bool) bool {
 }
 
 // readProcess reads the stat file in a process's directory. Of init it leaves the
-// children's time out.
+// children's time out: init also waits for helpers of the isolations.
 func readProcess(dir string) (p process, name string, ok bool) {
 	data, err := os.ReadFile(filepath.Join(dir, "stat"))
 	open, end := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')')

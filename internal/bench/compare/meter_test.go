@@ -13,15 +13,22 @@ func TestMeter(t *testing.T) {
 	t.Run("what foreign processes have used, also those that began or ended meanwhile", func(t *testing.T) {
 		t.Parallel()
 		before := map[int]process{
+			1:  {ms(10), 0},
 			10: {ms(100), 1}, // Goes on.
 			11: {ms(50), 10}, // Ends: with the 30 it uses more, it is in 10's time.
-			12: {ms(70), 1},  // Ends as init's child, and is in nobody's.
+			12: {ms(700), 1}, // Ends as init's child, and is in nobody's.
+			20: {ms(5), 1},   // Goes on, and has not waited for what 22 had.
+			21: {ms(1), 20},  // Ends before its child does.
+			22: {ms(900), 21},
 		}
 		after := map[int]process{
+			1:  {ms(10), 0},
 			10: {ms(100 + 20 + 50 + 30), 1},
 			13: {ms(5), 10}, // Has begun.
+			20: {ms(5 + 7), 1},
+			30: {ms(5000), 1}, // Cannot have had more than there was.
 		}
-		if got := grown(before, after); got != ms(20+30+5) {
+		if got := grown(before, after, ms(400)); got != ms(20+30+5+7+400) {
 			t.Errorf("%s", got)
 		}
 	})

@@ -16,7 +16,7 @@ import (
 const (
 	// stemWait bounds the wait for a stem cell, pauseWait that for an instance to be
 	// paused, endWait that for instances to end: longer means that it will not be.
-	stemWait  = 10 * time.Second
+	stemWait  = 20 * time.Second
 	pauseWait = 5 * time.Second
 	endWait   = 30 * time.Second
 	// askAgain is the time between two looks at what the daemon has.
