@@ -150,7 +150,7 @@ type line struct {
 // curves draws lines on logarithmic scales. marks are loads at which something is
 // to be seen.
 func curves(label, xLabel, yLabel string, lines []line, marks []float64, colours map[string]int) string {
-	const left, right, top, bottom, height = 44.0, 8.0, 14.0, 34.0, 240.0
+	const left, right, top, bottom, height = 44.0, 16.0, 14.0, 34.0, 240.0
 	x0, x1, y0, y1 := math.Inf(1), 0.0, math.Inf(1), 0.0
 	for _, l := range lines {
 		for _, p := range l.points {
