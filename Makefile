@@ -41,6 +41,10 @@ bench-full: bench-deps ## The same with as many samples as every row needs, in h
 bench-deps: deps build runsc images
 	@scripts/asgi.sh
 
+.PHONY: soak
+soak: deps build runsc images ## Run 50 functions for 10 minutes (SOAK) under load, with trouble of every kind
+	@scripts/soak.sh
+
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for 20 s (FUZZTIME)
 	@scripts/fuzz.sh
@@ -56,11 +60,8 @@ build: ## Build bin/cove
 .PHONY: runsc
 runsc: bin/runsc ## Build bin/runsc, gVisor's sandbox
 
-bin/runsc: tools/runsc/go.mod tools/runsc/go.sum
-	@echo '== building runsc; this takes a minute or two, once' >&2
-	@cd tools/runsc && CGO_ENABLED=0 go build -trimpath -o $(CURDIR)/$@ \
-	  -ldflags '-s -w -X gvisor.dev/gvisor/runsc/version.version='"$$(go list -m -f '{{.Version}}' gvisor.dev/gvisor)" gvisor.dev/gvisor/runsc
-	@touch $@
+bin/runsc: tools/runsc/go.mod tools/runsc/go.sum scripts/runsc.sh
+	@scripts/runsc.sh
 
 .PHONY: images
 images: build ## Build the runtime images, those that are not up to date

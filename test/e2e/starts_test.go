@@ -100,6 +100,31 @@ func TestDeadlineWhilePaused(t *testing.T) {
 	})
 }
 
+// An instance that was paused again and again, and then needs memory that it did
+// not have before, has it. (In gVisor that is a call to the host's kernel by a
+// thread that each pause has disturbed.)
+func TestMemoryAfterPauses(t *testing.T) {
+	h := start(t, options{})
+	eachKind(t, func(t *testing.T, language, isolation string) {
+		cfg := function("grows-"+language+"-"+isolation, language, isolation)
+		cfg.Scaling.Pause = cove.Duration(10 * time.Millisecond)
+		h.deploy(t, cfg, files{
+			"main.py": `
+def handler(event, context):
+    return len(b"x" * (event["mib"] << 20))
+`,
+			"index.js": "exports.handler = async (event) => Buffer.alloc(event.mib << 20, 'x').length;\n",
+		})
+		for _, mib := range []int{0, 0, 0, 32, 0, 0, 0, 48} {
+			h.awaitPaused(t, cfg.Name, 1)
+			r := h.invoke(t, cfg.Name, fmt.Sprintf(`{"mib":%d}`, mib))
+			if string(r.Answer) != strconv.Itoa(mib<<20) || r.Invocation.Start != cove.StartThawed {
+				t.Errorf("%d MiB: the outcome is %s %s, the start %s: %+v", mib, r.Outcome, r.Answer, r.Invocation.Start, r.Error)
+			}
+		}
+	})
+}
+
 // A daemon that is killed leaves instances behind that are paused, and stem
 // cells that never had a function. The next one removes both before it serves.
 func TestKillWithPausedInstancesAndStems(t *testing.T) {

@@ -28,6 +28,9 @@ type flavour struct {
 	// try are the arguments of a run that shows whether the runtime works
 	// here, beyond saying its version; nil where there is no cheap one.
 	try func(state string) []string
+	// pauses says whether sandboxes of this version can be frozen and go on; nil
+	// where those of all can.
+	pauses func(version string) bool
 	// detach says that a sandbox can do without the process of its runtime; see
 	// sandbox.follow.
 	detach bool
@@ -61,6 +64,7 @@ var runsc = flavour{
 	},
 	adapt:  func(*specs.Spec, driver.Spec) error { return nil },
 	detach: true,
+	pauses: isMended,
 	try: func(state string) []string {
 		return []string{
 			"--root", state, "--platform=systrap", "--network=none", "--ignore-cgroups", "--host-settings=ignore", "do", "/bin/true",

@@ -186,6 +186,9 @@ func (d *Driver) Create(ctx context.Context, spec driver.Spec) (driver.Sandbox, 
 			Message: fmt.Sprintf("the %s sandbox did not start: %v", d.options.Isolation, err), Err: err,
 		}
 	}
+	if !d.pauses() {
+		return steady{s, s, s, s}, nil
+	}
 	return s, nil
 }
 

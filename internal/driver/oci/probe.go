@@ -23,7 +23,7 @@ func (d *Driver) Probe(ctx context.Context) driver.Report {
 	defer cancel()
 	r := driver.Report{
 		Isolation: d.options.Isolation,
-		Features:  []driver.Feature{driver.FeatureMount, driver.FeatureResize, driver.FeaturePause, driver.FeatureEgress},
+		Features:  []driver.Feature{driver.FeatureMount, driver.FeatureResize, driver.FeatureEgress},
 		Overhead:  d.flavour.overhead,
 	}
 	unavailable := func(fix, format string, args ...any) driver.Report {
@@ -56,6 +56,11 @@ func (d *Driver) Probe(ctx context.Context) driver.Report {
 		d.mu.Unlock()
 	}
 	r.Version, r.Available = version, true
+	if d.pauses() {
+		r.Features = append(r.Features, driver.FeaturePause)
+	} else {
+		r.Notes = append(r.Notes, "Idle instances are not paused: after that this "+d.flavour.name+" may lose a function in a request. `"+d.flavour.fix+"` builds one that does not.")
+	}
 	if expedited, err := os.ReadFile("/sys/kernel/rcu_expedited"); err == nil && strings.TrimSpace(string(expedited)) == "0" {
 		r.Notes = append(r.Notes, "Sandboxes start up to a quarter faster with `echo 1 > /sys/kernel/rcu_expedited`, which trades a little processor time for it.")
 	}
