@@ -15,6 +15,7 @@ $unformatted"
 say "go vet"
 go vet ./...
 go vet -tags cgroup2 ./internal/driver/host
+go vet -tags soak ./test/e2e
 
 say "staticcheck"
 (cd tools/lint && go build -o ../../.cache/staticcheck honnef.co/go/tools/cmd/staticcheck)
