@@ -201,25 +201,52 @@ func (s *stems) target(k *stemKind, now time.Time) int {
 	return min(max(1, k.demand.Target(refill, now)), s.most)
 }
 
-// next is the kind that lacks most, nil if none lacks any. The lock is not held.
+// next is the kind to make a cell of, nil if none lacks any: one that has none at
+// all, or else the one that lacks most. The lock is not held.
 func (s *stems) next(now time.Time) *stemKind {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var best *stemKind
-	lacking := 0
 	for _, k := range s.kinds {
-		lacks := s.target(k, now) - len(k.ready) - k.starting
-		if lacks <= 0 || k.setback.last(now) != nil {
-			continue
-		}
-		if best == nil || lacks > lacking || lacks == lacking && k.functions > best.functions {
-			best, lacking = k, lacks
+		if s.lacks(k, now) > 0 && k.setback.last(now) == nil && (best == nil || s.before(k, best, now)) {
+			best = k
 		}
 	}
 	if best != nil {
 		best.starting++
 	}
 	return best
+}
+
+func (s *stems) before(a, b *stemKind, now time.Time) bool {
+	if emptyA, emptyB := len(a.ready) == 0, len(b.ready) == 0; emptyA != emptyB {
+		return emptyA
+	}
+	if x, y := s.lacks(a, now), s.lacks(b, now); x != y {
+		return x > y
+	}
+	return a.functions > b.functions
+}
+
+// lacks is how many cells of a kind are missing. The lock is held.
+func (s *stems) lacks(k *stemKind, now time.Time) int {
+	return s.target(k, now) - len(k.ready) - k.starting
+}
+
+// share ends a cell of the kind that has most, for the sake of one that has none
+// and finds no memory. The lock is not held.
+func (s *stems) share(poor *stemKind) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var rich *stemKind
+	for _, k := range s.kinds {
+		if len(k.ready) > 1 && (rich == nil || len(k.ready) > len(rich.ready)) {
+			rich = k
+		}
+	}
+	if len(poor.ready) == 0 && rich != nil {
+		s.drop(rich, 1, "another kind has none")
+	}
 }
 
 // run keeps up the wanted number of stem cells, one being made at a time, until
@@ -260,6 +287,7 @@ func (s *stems) make(k *stemKind) {
 	}
 	if c == nil {
 		if err == nil {
+			k.setback.clear() // It costs nothing to look again soon.
 			err = cove.Errorf(cove.CodeOverloaded, "no memory is free for a stem cell")
 		}
 		k.setback.set(startError(err, k.key.isolation), now)
@@ -285,6 +313,7 @@ func (s *stems) create(k *stemKind) (*cell, error) {
 	}
 	size := limits.Memory + p.o.Overhead(k.key.isolation)
 	if !p.ledger.reserveStem(size) {
+		s.share(k)
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(p.ending, p.o.StartTimeout)

@@ -65,6 +65,31 @@ func TestStemCells(t *testing.T) {
 		}
 	})
 
+	run(t, "a kind that has none comes before the second of another, also where memory is short", func(t *testing.T) {
+		d := &pooltest.Driver{StartDelay: time.Second}
+		p := setupRunning(t, d, 4*128*cove.MiB+100*cove.MiB, 10)
+		v := version(nil)
+		p.Switch(nil, v)
+		time.Sleep(2 * time.Second)
+		for range 4 {
+			go func() { _, _, _ = call(p, v, "sleep 900ms") }()
+		}
+		time.Sleep(10 * time.Second)
+		p.Recycle("hello")
+		time.Sleep(10 * time.Second)
+		if s := p.Stats().Stems; s[0].Ready != 4 {
+			t.Fatalf("got %+v", s)
+		}
+		egress := other(func(c *cove.Config) { c.Network = cove.NetworkEgress })
+		p.Switch(nil, egress)
+		time.Sleep(10 * time.Second)
+		for _, s := range p.Stats().Stems {
+			if s.Ready == 0 {
+				t.Errorf("got %+v", s)
+			}
+		}
+	})
+
 	run(t, "never more than is allowed of a kind", func(t *testing.T) {
 		d := &pooltest.Driver{StartDelay: time.Second}
 		p := setupRunning(t, d, 10*cove.GiB, 2)
