@@ -87,8 +87,8 @@ func noise(a, b bench.Series, q float64) bench.Noise {
 }
 
 func join(a, b string) string {
-	if a == "" {
-		return b
+	if a == "" || b == "" {
+		return a + b
 	}
 	return a + "; " + b
 }

@@ -181,8 +181,8 @@ func (r *results) print(w io.Writer) error {
 
 // markdown writes the results as a section of a document.
 func (r *results) markdown(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "`%s`, %s, in %s; %s. Of the processors' time a hypervisor gave %.1f %% to others.\n\n",
-		r.Command, r.Time.Format(time.DateOnly), r.Took, r.Machine, 100*r.Use.StealPart)
+	_, err := fmt.Fprintf(w, "`%s`, %s, in %s; %s. Of the processors' time a hypervisor gave %.1f %% to others; the load average was %.1f at the end.\n\n",
+		r.Command, r.Time.Format(time.DateOnly), r.Took, r.Machine, 100*r.Use.StealPart, r.Use.Load)
 	if err != nil {
 		return err
 	}
