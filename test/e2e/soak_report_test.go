@@ -176,15 +176,6 @@ func loadAverage() string {
 	return "load " + strings.Join(strings.Fields(string(text))[:2], " ")
 }
 
-// quantile is 0 of nothing.
-func quantile(all []time.Duration, q float64) time.Duration {
-	if len(all) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(all))
-	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))].Round(10 * time.Microsecond)
-}
-
 // processorTime is what a process has used so far.
 func processorTime(pid int) string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
