@@ -222,15 +222,30 @@ func tail(ctx context.Context, s *setting) ([]row, error) {
 		}
 		for _, arm := range loadArms(g) {
 			for _, server := range g.servers {
-				rows = append(rows, c.row(want{
+				rows = append(rows, keptUp(c.row(want{
 					name:     fmt.Sprintf("p99 at 70 %% of its own peak: %s / %s", arm.label, server.name),
 					baseline: server.name, cove: arm.name, q: 0.99, least: 1.5, aim: 1.1,
 					note: fmt.Sprintf("offered were %.0f/s to Cove and %.0f/s to %s", notes[arm.name], notes[server.name], server.name),
-				}))
+				})))
 			}
 		}
 	}
 	return rows, nil
+}
+
+// backlog is the median latency from which a server had more to do than it could:
+// its latencies then say how long the load went on, and not how quick it is.
+const backlog = 20 * time.Millisecond
+
+// keptUp takes the ratio from a row of which a server did not keep up with what
+// should have been 70 % of its peak: another program took its processors.
+func keptUp(r row) row {
+	for name, s := range map[string]bench.Summary{"the baseline": r.BaselineSummary, "Cove": r.CoveSummary} {
+		if s.P50 > backlog {
+			r.Missing = join(r.Missing, fmt.Sprintf("%s did not keep up (its median was %s): measure on a quiet machine", name, short(s.P50)))
+		}
+	}
+	return r
 }
 
 // tails finds every server's peak and then loads each at 70 % of it, in turns.
