@@ -235,7 +235,7 @@ func tail(ctx context.Context, s *setting) ([]row, error) {
 
 // backlog is the median latency from which a server had more to do than it could:
 // its latencies then say how long the load went on, and not how quick it is.
-const backlog = 20 * time.Millisecond
+const backlog = 5 * time.Millisecond
 
 // keptUp takes the ratio from a row of which a server did not keep up with what
 // should have been 70 % of its peak: another program took its processors.
