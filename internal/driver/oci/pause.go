@@ -13,7 +13,7 @@ import (
 // it, but goes on to count both. Once a sandbox was frozen twice with no system
 // call of that thread in between, the next one reads the surplus (ENOENT), which
 // an unmended gVisor takes for the end of the process: the function dies in a
-// request. See scripts/runsc.sh.
+// request. See ADR 20 and scripts/runsc.sh.
 const mended = "+cove"
 
 func isMended(version string) bool { return strings.Contains(version, mended) }
