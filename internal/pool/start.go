@@ -173,6 +173,9 @@ func (g *group) makeCold(wait context.Context, size cove.ByteSize) (*instance, *
 		p.ledger.release(v.Function, size, false)
 		return nil, nil
 	}
+	if key, ok := g.stemKey(); ok {
+		p.stems.miss(key)
+	}
 	g.admitted(1)
 	defer g.admitted(-1)
 	ctx, cancel := context.WithTimeout(p.ending, p.o.StartTimeout)

@@ -146,15 +146,24 @@ func (s *stems) ready(key stemKey) int {
 func (s *stems) take(key stemKey, function string) *cell {
 	s.mu.Lock()
 	k := s.kind(key)
-	k.demand.Take(time.Now())
 	st := k.pop()
 	if st != nil {
+		k.demand.Take(time.Now())
 		k.taken++
-	} else {
-		k.missed++
 	}
 	s.mu.Unlock()
 	return s.hand(st, function)
+}
+
+// miss notes that there was none and a sandbox is made instead. It is not noted
+// earlier: of many that are to be started in a burst, most are served by the first
+// few before their turn comes.
+func (s *stems) miss(key stemKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.kind(key)
+	k.demand.Take(time.Now())
+	k.missed++
 }
 
 // spare is take for a purpose that is no reason to have more of them ready.
