@@ -152,8 +152,8 @@ type Scaling struct {
 	// can take.
 	Reserved int `json:"reserved,omitempty"`
 	// Pause is how long an instance idles until it is frozen; a frozen one costs
-	// no processor time and goes on in a fraction of a millisecond. A time longer
-	// than Idle means never.
+	// no processor time and goes on in a fraction of a millisecond. It is looked at
+	// once a second. A time longer than Idle means never.
 	Pause Duration `json:"pause,omitzero"`
 	// Policy is PolicyAdaptive or PolicyFixed.
 	Policy ScalingPolicy `json:"policy,omitempty"`
