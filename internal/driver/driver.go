@@ -29,7 +29,9 @@ type Driver interface {
 	// Isolation is the name a function's configuration uses: "docker".
 	Isolation() string
 	// Probe says whether this host can run the isolation, with which features,
-	// and if not, why and which command mends it. It returns within 5 s.
+	// and if not, why and which command mends it. It returns within 5 s. Before it
+	// was called, sandboxes may lack a feature that depends on the technology's
+	// version.
 	Probe(ctx context.Context) Report
 	// Create returns a sandbox whose shim has connected. If ctx ends first, or
 	// anything fails, it removes all that it made before it returns.

@@ -293,6 +293,7 @@ func (s *suite) testRecover(t *testing.T) {
 		census := Census{Owner: s.Owner, DataDir: s.DataDir, Docker: s.Docker, Elsewhere: true}
 		before := census.Take(t)
 		first := s.New(t)
+		first.Probe(t.Context()) // A driver may have to look before it freezes anything.
 		var left []string
 		for i := range 2 {
 			r := create(t, first, s.spec(t))
