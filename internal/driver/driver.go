@@ -29,7 +29,7 @@ type Driver interface {
 	// Isolation is the name a function's configuration uses: "docker".
 	Isolation() string
 	// Probe says whether this host can run the isolation, with which features,
-	// and if not, why and which command mends it. It returns within 5 s. Before it
+	// and if not, why and which command mends it. It returns within 10 s. Before it
 	// was called, sandboxes may lack a feature that depends on the technology's
 	// version.
 	Probe(ctx context.Context) Report
