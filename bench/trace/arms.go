@@ -43,7 +43,7 @@ func startBare(ctx context.Context, n int) (urls []string, stop func(), err erro
 	stop = func() {
 		cancel()
 		for _, c := range started {
-			c.Wait() //nolint:errcheck // It was killed.
+			_ = c.Wait() // It was killed.
 		}
 	}
 	for range n {

@@ -120,6 +120,6 @@ func (v *view) print(out io.Writer) {
 	for _, s := range v.Curve {
 		line(s, "")
 	}
-	w.Flush() //nolint:errcheck // What cannot be printed cannot be told of.
+	_ = w.Flush() // What cannot be printed cannot be told of.
 	fmt.Fprintf(out, "\np75 over functions of the cold share at equal idle time, adaptive by fixed: %.3f\n\n", v.Ratio)
 }

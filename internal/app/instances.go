@@ -68,7 +68,7 @@ func (i instances) All(ctx context.Context, f api.InstanceFilter) []wire.Instanc
 			State: wire.InstanceState(info.State), Since: info.Since, InFlight: info.InFlight, Draining: info.Draining,
 			Start: info.Start, Reserved: info.Reserved,
 		}
-		if usage, err := info.Usage(ctx); err == nil {
+		if usage, err := info.Sandbox().Usage(ctx); err == nil {
 			w.Memory = usage.Memory
 		}
 		if f.Measure && ctx.Err() == nil {

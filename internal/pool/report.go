@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"time"
@@ -139,9 +138,6 @@ type InstanceInfo struct {
 
 	sandbox *driver.Guarded
 }
-
-// Usage is what the instance's sandbox has used so far.
-func (i *InstanceInfo) Usage(ctx context.Context) (driver.Usage, error) { return i.sandbox.Usage(ctx) }
 
 // Sandbox is that of the instance, to be looked at and not to be changed.
 func (i *InstanceInfo) Sandbox() *driver.Guarded { return i.sandbox }
