@@ -6,7 +6,6 @@ import (
 	"math/bits"
 	"time"
 
-	"github.com/covefn/cove"
 	"github.com/covefn/cove/internal/driver"
 )
 
@@ -88,23 +87,4 @@ func (g *group) behind() (list []*instance, parts int) {
 	}
 	g.weighing = list != nil
 	return list, g.parts
-}
-
-// hopeless says that a request would wait longer than it may, as far as can be
-// known: every instance there may be is there, and those who wait already need
-// that long. The lock is held.
-func (g *group) hopeless() *cove.Error {
-	c := &g.version.Config
-	live := len(g.busy) + len(g.idle)
-	if live < c.Scaling.Max || g.runTook == 0 {
-		return nil
-	}
-	wait := time.Duration(g.runTook) * time.Duration(len(g.waiters)+1) / time.Duration(live*g.concurrency)
-	if wait <= c.QueueTimeout.Std() {
-		return nil
-	}
-	return &cove.Error{
-		Code: cove.CodeOverloaded, RetryAfter: max(time.Second, (wait - c.QueueTimeout.Std()).Round(time.Second)),
-		Message: "the requests that wait already would take longer than " + c.QueueTimeout.String() + " (queue_timeout); raise scaling.max or send fewer at once",
-	}
 }
