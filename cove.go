@@ -17,6 +17,8 @@ type Function struct {
 	Revision int64 `json:"revision"`
 	// Version is the active one, with its configuration.
 	Version Version `json:"version"`
+	// Disabled functions answer CodeDisabled to every request.
+	Disabled bool `json:"disabled,omitempty"`
 	// Created and Updated are when the function was made and last changed.
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"`
@@ -228,8 +230,21 @@ type Invocation struct {
 	Outcome string `json:"outcome"`
 	Fault   Fault  `json:"fault,omitempty"`
 	// Status is the HTTP status that was answered.
-	Status  int     `json:"status,omitempty"`
+	Status int `json:"status,omitempty"`
+	// Error is the error's message, cut at 1 KiB, and ErrorType its class where
+	// the function's own language has one: "ValueError".
+	Error     string `json:"error,omitempty"`
+	ErrorType string `json:"error_type,omitempty"`
+	// Method and Path are those of the request on the route, the path without its
+	// query and cut at 256 bytes.
+	Method string `json:"method,omitempty"`
+	Path   string `json:"path,omitempty"`
+	// Trace is the trace id of the request (W3C trace context), 32 hexadecimal digits.
+	Trace   string  `json:"trace,omitempty"`
 	Timings Timings `json:"timings"`
+	// Billed is the time in which the invocation had an instance to itself or
+	// shared it: loading the function and running it, rounded up to a millisecond.
+	Billed time.Duration `json:"billed_ns"`
 	// BytesIn and BytesOut are the sizes of payload and answer.
 	BytesIn  int64 `json:"bytes_in"`
 	BytesOut int64 `json:"bytes_out"`

@@ -25,6 +25,8 @@ const (
 	CodePreconditionFailed Code = "precondition_failed"
 	CodeTooLarge           Code = "too_large"
 	CodeUnsupportedMedia   Code = "unsupported_media_type"
+	CodeDisabled           Code = "function_disabled"
+	CodeTooManyRequests    Code = "too_many_requests"
 
 	CodeFunctionError    Code = "function_error"
 	CodeInitError        Code = "init_error"
@@ -69,6 +71,9 @@ var codes = map[Code]struct {
 	CodePreconditionFailed: {http.StatusPreconditionFailed, FaultCaller, "It was changed meanwhile"},
 	CodeTooLarge:           {http.StatusRequestEntityTooLarge, FaultCaller, "The request is too large"},
 	CodeUnsupportedMedia:   {http.StatusUnsupportedMediaType, FaultCaller, "Unsupported content type"},
+
+	CodeDisabled:        {http.StatusServiceUnavailable, FaultFunction, "The function is disabled"},
+	CodeTooManyRequests: {http.StatusTooManyRequests, FaultCaller, "Too many attempts"},
 
 	CodeFunctionError:    {http.StatusBadGateway, FaultFunction, "The handler raised an error"},
 	CodeInitError:        {http.StatusBadGateway, FaultFunction, "The function could not be loaded"},

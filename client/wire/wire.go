@@ -105,7 +105,12 @@ type LogLine struct {
 	Instance  string    `json:"instance" doc:"The sandbox that wrote it"`
 	RequestID string    `json:"request_id,omitempty" doc:"The invocation that wrote it; absent for what was written while no handler ran"`
 	Platform  bool      `json:"platform,omitempty" doc:"Set on lines that Cove itself wrote"`
-	Text      string    `json:"text"`
+	// Stream is "stdout" or "stderr"; "" on lines of the platform.
+	Stream string `json:"stream,omitempty" enum:"stdout,stderr" doc:"Where it was written to; absent on lines of the platform"`
+	// Level is that of a line that is a JSON object with one: "debug", "info",
+	// "warn", "error".
+	Level string `json:"level,omitempty" enum:"debug,info,warn,error" doc:"The level of a line that is a JSON object with one"`
+	Text  string `json:"text"`
 }
 
 // LogList is the latest part of a function's log, the oldest line first.

@@ -23,6 +23,8 @@ type Request struct {
 	Event json.RawMessage
 	// Payload is the request's body, or the event of a direct invocation.
 	Payload []byte
+	// Method and Path are those of the HTTP request, for the record (KindHTTP only).
+	Method, Path string
 	// Trace is the W3C traceparent, if any.
 	Trace string
 	// Arrived is when the request's head was read.

@@ -22,8 +22,12 @@ type Line struct {
 	// RequestID is empty for what was printed while no handler ran.
 	RequestID string `json:"request_id,omitempty"`
 	// Platform is set on lines that Cove wrote itself.
-	Platform bool   `json:"platform,omitempty"`
-	Text     string `json:"text"`
+	Platform bool `json:"platform,omitempty"`
+	// Stream is "stdout" or "stderr"; "" on lines of the platform.
+	Stream string `json:"stream,omitempty"`
+	// Level is that of a line that is a JSON object with one.
+	Level string `json:"level,omitempty"`
+	Text  string `json:"text"`
 }
 
 // cost is what a line counts towards the limits: its text and its header.
