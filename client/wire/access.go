@@ -1,6 +1,43 @@
 package wire
 
-import "time"
+import (
+	"time"
+
+	"github.com/covefn/cove"
+)
+
+// TokenCreate is the body of a token's creation.
+type TokenCreate struct {
+	Name string `json:"name" doc:"What the token is for" minLength:"1" maxLength:"100" example:"ci"`
+	Role string `json:"role,omitempty" doc:"admin may do everything; developer everything with functions; viewer may only look; invoke may only invoke" enum:"admin,developer,viewer,invoke" default:"invoke"`
+	// Functions limits role invoke; empty means all.
+	Functions []string `json:"functions,omitempty" doc:"Limits role invoke to these functions; absent means all" nullable:"false" example:"[\"hello\"]"`
+	// TTL is how long the token is valid; 0 is for ever.
+	TTL cove.Duration `json:"ttl,omitzero" doc:"How long the token is valid; absent means for ever"`
+}
+
+// Token is an access token without its secret.
+type Token struct {
+	ID        string    `json:"id" doc:"Names the token in lists and for deletion"`
+	Name      string    `json:"name" doc:"What it is for"`
+	Role      string    `json:"role" enum:"admin,developer,viewer,invoke"`
+	Functions []string  `json:"functions,omitempty" doc:"The functions that role invoke is limited to"`
+	Created   time.Time `json:"created"`
+	Expires   time.Time `json:"expires,omitzero" doc:"Absent for never"`
+	// LastUsed is told to the minute once it is on disk.
+	LastUsed time.Time `json:"last_used,omitzero" doc:"When it was last sent; absent for never"`
+}
+
+// NewToken is a token at its creation, the only time its secret is told.
+type NewToken struct {
+	Token
+	Secret string `json:"secret" doc:"The token itself. It is told only now"`
+}
+
+// TokenList is every token.
+type TokenList struct {
+	Items []Token `json:"items" nullable:"false"`
+}
 
 // Who is who makes a request, and what they may do.
 type Who struct {

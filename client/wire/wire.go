@@ -126,37 +126,6 @@ type Ready struct {
 	Took time.Duration `json:"took_ns" doc:"How long that took, in nanoseconds"`
 }
 
-// TokenCreate is the body of a token's creation.
-type TokenCreate struct {
-	Name string `json:"name" doc:"What the token is for" minLength:"1" maxLength:"100" example:"ci"`
-	Role string `json:"role,omitempty" doc:"admin may do everything; invoke may only invoke" enum:"admin,invoke" default:"invoke"`
-	// Functions limits role invoke; empty means all.
-	Functions []string `json:"functions,omitempty" doc:"Limits role invoke to these functions; absent means all" nullable:"false" example:"[\"hello\"]"`
-	// TTL is how long the token is valid; 0 is for ever.
-	TTL cove.Duration `json:"ttl,omitzero" doc:"How long the token is valid; absent means for ever"`
-}
-
-// Token is an access token without its secret.
-type Token struct {
-	ID        string    `json:"id" doc:"Names the token in lists and for deletion"`
-	Name      string    `json:"name" doc:"What it is for"`
-	Role      string    `json:"role" doc:"admin or invoke"`
-	Functions []string  `json:"functions,omitempty" doc:"The functions that role invoke is limited to"`
-	Created   time.Time `json:"created"`
-	Expires   time.Time `json:"expires,omitzero" doc:"Absent for never"`
-}
-
-// NewToken is a token at its creation, the only time its secret is told.
-type NewToken struct {
-	Token
-	Secret string `json:"secret" doc:"The token itself. It is told only now"`
-}
-
-// TokenList is every token.
-type TokenList struct {
-	Items []Token `json:"items" nullable:"false"`
-}
-
 // Runtime is a language environment that functions can use.
 type Runtime struct {
 	Name      string `json:"name" doc:"What a configuration names" example:"python3.13"`

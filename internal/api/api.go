@@ -101,7 +101,9 @@ type API struct {
 	Options
 	mux  *http.ServeMux
 	huma huma.API
-	doc  documents
+	// roles are leastRoles.
+	roles map[string]string
+	doc   documents
 }
 
 // New builds the API. It starts nothing.
@@ -118,7 +120,7 @@ func New(o Options) *API {
 	if o.WriteTimeout == 0 {
 		o.WriteTimeout = 30 * time.Second
 	}
-	a := &API{Options: o, mux: http.NewServeMux()}
+	a := &API{Options: o, mux: http.NewServeMux(), roles: leastRoles()}
 	a.huma = humago.New(a.mux, humaConfig())
 	a.huma.UseMiddleware(mapStatus)
 	a.registerFunctions()

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"regexp"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -116,21 +115,66 @@ func (r *recorder) bound() {
 	_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Now().Add(r.timeout))
 }
 
-const invokePattern = "POST " + Prefix + "/functions/{name}/invoke"
+const (
+	// roleOpen marks what needs no token.
+	roleOpen = "open"
+	// roleAny marks what everybody may who can show who they are.
+	roleAny = "any"
+)
 
-// openPatterns need no token.
-func openPattern(pattern string) bool {
-	return slices.Contains([]string{
-		"GET /healthz", "GET /readyz", "GET " + Prefix + "/openapi.json", "GET " + Prefix + "/openapi.yaml",
-	}, pattern)
+// leastRoles is the one place that says who may do what: for each pattern of the
+// router the least role it takes. A pattern that is not here is for role admin
+// only, so a new route is closed until somebody opens it.
+func leastRoles() map[string]string {
+	const developer, viewer = auth.RoleDeveloper, auth.RoleViewer
+	functions := Prefix + "/functions"
+	one := functions + "/{name}"
+	return map[string]string{
+		"GET /healthz": roleOpen, "GET /readyz": roleOpen,
+		"GET " + Prefix + "/openapi.json": roleOpen, "GET " + Prefix + "/openapi.yaml": roleOpen,
+
+		"POST " + Prefix + "/session": roleOpen, "GET " + Prefix + "/session": roleAny, "DELETE " + Prefix + "/session": roleAny,
+		"POST " + one + "/invoke": auth.RoleInvoke,
+
+		"GET " + functions: viewer, "POST " + functions: developer,
+		"GET " + one: viewer, "PUT " + one: developer, "PATCH " + one: developer, "DELETE " + one: developer,
+		"GET " + one + "/code": viewer, "PUT " + one + "/code": developer,
+		"GET " + one + "/versions": viewer, "GET " + one + "/versions/{number}": viewer,
+		"GET " + one + "/versions/{number}/files": viewer, "POST " + one + "/rollback": developer,
+		"POST " + one + "/disable": developer, "POST " + one + "/enable": developer,
+		"POST " + one + "/ready": developer, "POST " + one + "/warm": developer, "POST " + one + "/recycle": developer,
+		"GET " + one + "/scaling": viewer,
+		"GET " + one + "/events":  viewer, "PUT " + one + "/events/{event}": developer, "DELETE " + one + "/events/{event}": developer,
+		"POST " + one + "/request": developer,
+		"GET " + one + "/logs":     viewer, "GET " + Prefix + "/logs": viewer,
+		"GET " + Prefix + "/templates": viewer,
+
+		"GET " + Prefix + "/system": viewer, "GET " + Prefix + "/host": viewer, "GET " + Prefix + "/runtimes": viewer,
+		"GET " + Prefix + "/isolations": viewer, "GET " + Prefix + "/instances": viewer, "GET " + Prefix + "/stems": viewer,
+		"GET /metrics": viewer, "GET " + Prefix + "/metrics/query": viewer, "GET " + Prefix + "/metrics/gauges": viewer,
+		"GET " + Prefix + "/metrics/recording": viewer, "GET " + Prefix + "/events": viewer,
+		"GET " + Prefix + "/invocations": viewer, "GET " + Prefix + "/invocations/{id}": viewer,
+		"GET " + Prefix + "/bench": viewer, "GET " + Prefix + "/bench/{id}": viewer, "POST " + Prefix + "/bench": developer,
+		"DELETE " + Prefix + "/bench/{id}": developer, "POST " + Prefix + "/costs": viewer,
+		"GET " + Prefix + "/settings": viewer,
+	}
+}
+
+// leastRole is what the router's pattern takes.
+func (a *API) leastRole(pattern string) string {
+	if least, ok := a.roles[pattern]; ok {
+		return least
+	}
+	return auth.RoleAdmin
 }
 
 // authorise refuses whoever may not do what the request asks. It is decided
-// here for every route at once, so that a new one is closed until it is opened.
+// here for every route at once.
 func (a *API) authorise(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, pattern := a.mux.Handler(r)
-		if openPattern(pattern) || pattern == "" && !strings.HasPrefix(r.URL.Path, "/api/") {
+		least := a.leastRole(pattern)
+		if least == roleOpen || pattern == "" && !strings.HasPrefix(r.URL.Path, "/api/") {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -139,12 +183,16 @@ func (a *API) authorise(next http.Handler) http.Handler {
 			a.writeError(w, r, err)
 			return
 		}
-		if !auth.IsAdmin(token) && pattern != invokePattern {
-			a.writeError(w, r, cove.Errorf(cove.CodeDenied, "token %q may only invoke functions; this needs a token of role admin", token.Name))
+		if least != roleAny && !auth.AtLeast(token.Role, least) {
+			a.writeError(w, r, denied(token, least))
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), keyToken, token)))
 	})
+}
+
+func denied(t *store.Token, least string) *cove.Error {
+	return cove.Errorf(cove.CodeDenied, "token %q has role %s; this needs role %s", t.Name, t.Role, least)
 }
 
 func (a *API) authenticate(r *http.Request) (*store.Token, *cove.Error) {

@@ -29,14 +29,6 @@ import (
 	"github.com/covefn/cove/internal/store"
 )
 
-// The roles of a token.
-const (
-	// RoleAdmin may do everything.
-	RoleAdmin = "admin"
-	// RoleInvoke may call functions, all or those that the token names.
-	RoleInvoke = "invoke"
-)
-
 // Service makes and verifies tokens. It is safe for concurrent use.
 type Service struct {
 	tokens store.Tokens
@@ -64,8 +56,8 @@ func New(ctx context.Context, tokens store.Tokens) (*Service, error) {
 	return s, nil
 }
 
-// Create makes a token. role is RoleAdmin or RoleInvoke; functions limits the
-// latter to functions of these names, which need not exist yet; expires is when
+// Create makes a token. role is one of Roles; functions limits RoleInvoke to
+// functions of these names, which need not exist yet; expires is when
 // it ends to be valid, zero for never. secret is the token itself and cannot be had again.
 // The token is on disk when Create returns.
 func (s *Service) Create(ctx context.Context, name, role string, functions []string, expires time.Time) (secret string, t store.Token, err error) {
@@ -210,20 +202,6 @@ func Bearer(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// IsAdmin says whether t may do everything.
-func IsAdmin(t *store.Token) bool { return t != nil && t.Role == RoleAdmin }
-
-// MayInvoke says whether t may call function.
-func MayInvoke(t *store.Token, function string) bool {
-	switch {
-	case t == nil:
-		return false
-	case t.Role == RoleAdmin:
-		return true
-	}
-	return t.Role == RoleInvoke && (len(t.Functions) == 0 || slices.Contains(t.Functions, function))
-}
-
 var functionName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 func (s *Service) check(name, role string, functions []string, expires time.Time) error {
@@ -235,10 +213,10 @@ func (s *Service) check(name, role string, functions []string, expires time.Time
 		!utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		bad("name", "say in 1 to 100 printable characters what the token is for")
 	}
-	if role != RoleAdmin && role != RoleInvoke {
-		bad("role", "%q is no role: use %s or %s", role, RoleAdmin, RoleInvoke)
+	if !slices.Contains(Roles(), role) {
+		bad("role", "%q is no role: use one of %s", role, strings.Join(Roles(), ", "))
 	}
-	if role == RoleAdmin && len(functions) > 0 {
+	if role != RoleInvoke && len(functions) > 0 {
 		bad("functions", "only the role %s can be limited to functions", RoleInvoke)
 	}
 	if len(functions) > 1000 {
