@@ -1,0 +1,40 @@
+import { Tooltip } from "@mantine/core";
+import { useQueryClient } from "@tanstack/react-query";
+import { useEffect, useRef } from "react";
+
+import { useConnection, useEvents, type Connection } from "@/api/events";
+import type { System } from "@/api/gen";
+import { getSystemQueryKey as systemKey } from "@/api/gen/@tanstack/react-query.gen";
+import classes from "./ConnectionBadge.module.css";
+
+const words: Record<Connection, { label: string; help: string }> = {
+  live: { label: "Live", help: "The page is told what happens as it happens." },
+  connecting: { label: "Connecting", help: "The page is connecting to the daemon." },
+  lost: { label: "Reconnecting", help: "The connection to the daemon was lost. What you see may be old; the page tries again by itself." },
+};
+
+/**
+ * Says how the page hears from the daemon, keeps the system's state fresh, and
+ * asks for everything on the page again when a lost connection is back.
+ */
+export function ConnectionBadge() {
+  const connection = useConnection();
+  const queryClient = useQueryClient();
+  const lost = useRef(false);
+  useEffect(() => {
+    if (connection === "live" && lost.current) void queryClient.invalidateQueries();
+    if (connection !== "connecting") lost.current = connection === "lost";
+  }, [connection, queryClient]);
+  useEvents<{ system?: System } & System>("system", (event) => {
+    queryClient.setQueryData(systemKey(), event.system ?? event);
+  });
+  const { label, help } = words[connection];
+  return (
+    <Tooltip label={help} multiline maw={260}>
+      <span className={classes.root} data-state={connection} role="status" tabIndex={0}>
+        <span className={classes.dot} aria-hidden="true" />
+        <span className={classes.label}>{label}</span>
+      </span>
+    </Tooltip>
+  );
+}

@@ -1,0 +1,41 @@
+import "@mantine/core/styles.css";
+import "@mantine/notifications/styles.css";
+import "@/styles/fonts.css";
+import "@/styles/global.css";
+
+import { MantineProvider } from "@mantine/core";
+import { Notifications } from "@mantine/notifications";
+import { QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider } from "@tanstack/react-router";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+
+import { setUpClient } from "@/api/client";
+import { newQueryClient } from "@/api/queries";
+
+import { styleNonce } from "./nonce";
+import { newRouter } from "./router";
+import { colorSchemeManager, theme } from "./theme";
+
+setUpClient();
+const queryClient = newQueryClient(() => {
+  // Nothing that the last one saw stays for the next.
+  const here = router.state.location;
+  if (here.pathname === "/login") return;
+  queryClient.clear();
+  void router.navigate({ to: "/login", search: { to: here.href, expired: true }, replace: true });
+});
+const router = newRouter(queryClient);
+
+const element = document.getElementById("root");
+if (!element) throw new Error("index.html has no #root");
+createRoot(element).render(
+  <StrictMode>
+    <MantineProvider theme={theme} colorSchemeManager={colorSchemeManager} defaultColorScheme="auto" getStyleNonce={() => styleNonce}>
+      <QueryClientProvider client={queryClient}>
+        <Notifications position="bottom-right" />
+        <RouterProvider router={router} />
+      </QueryClientProvider>
+    </MantineProvider>
+  </StrictMode>,
+);

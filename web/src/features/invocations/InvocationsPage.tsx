@@ -1,0 +1,5 @@
+import { LoadingPage } from "@/components/states";
+
+export function InvocationsPage() {
+  return <LoadingPage />;
+}
