@@ -70,6 +70,7 @@ type Options struct {
 	Instances Instances
 	Logs      Logs
 	System    System
+	Metrics   Metrics
 	// Log gets one line per request at debug, and every internal error. Nil
 	// discards.
 	Log *slog.Logger
@@ -128,6 +129,9 @@ func New(o Options) *API {
 	a.registerVersions()
 	a.registerInvoke()
 	a.registerInstances()
+	a.registerMetrics()
+	a.registerInvocations()
+	a.registerPrometheus()
 	a.registerLogs()
 	a.registerTokens()
 	a.registerSystem()

@@ -43,6 +43,7 @@ func humaConfig() huma.Config {
 				{Name: "versions", Description: "Every state a function had"},
 				{Name: "run", Description: "Invoke, warm up, read logs"},
 				{Name: "tokens", Description: "Who may call"},
+				{Name: "metrics", Description: "What happened: over time, and call by call"},
 				{Name: "system", Description: "The daemon and what it can do"},
 			},
 		},
@@ -201,7 +202,9 @@ func descriptions() map[string]map[string]string {
 		"FieldError":    {"field": "Path of the field: scaling.max", "message": "What is wrong, and the limit"},
 		"FunctionError": {"errorType": "Class of the error: ValueError, Runtime.ImportError", "errorMessage": "What it says", "stackTrace": "Frames of the user's own code, outermost first"},
 		"Invocation": {"id": "The request id", "start": "warm, thawed, stem or cold; absent if it never got an instance", "outcome": "ok, caller_gone or the code of the error",
-			"fault": "Who can mend the error", "status": "The HTTP status that a route would have answered", "cpu_ns": "Processor time of the whole sandbox", "peak_memory": "Most memory the sandbox has had"},
+			"fault": "Who can mend the error", "status": "The HTTP status that a route would have answered",
+			"error": "The error's message, cut at 1 KiB", "error_type": "Its class in the function's own language", "method": "Of the request on the route", "path": "Of the request on the route, without its query, cut at 256 bytes",
+			"trace": "W3C trace id, 32 hexadecimal digits", "billed_ns": "Loading the function and running it, rounded up to a millisecond", "kind": "http through a route, direct through the API", "bytes_in": "Of the payload", "bytes_out": "Of the answer", "cpu_ns": "Processor time of the whole sandbox", "peak_memory": "Most memory the sandbox has had"},
 		"Timings": {"queue_ns": "Wait for an instance", "start_ns": "Making the sandbox", "init_ns": "Loading the handler", "run_ns": "The handler", "total_ns": "All together"},
 	}
 }

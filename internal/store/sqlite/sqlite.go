@@ -56,7 +56,7 @@ func Open(ctx context.Context, path, keyPath string) (_ *Store, err error) {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	s.write.SetMaxOpenConns(1)
-	if err := migrate(ctx, s.write); err != nil {
+	if err := migrate(ctx, s.write, migrations, "migrations"); err != nil {
 		return nil, err
 	}
 	if s.read, err = sql.Open("sqlite", dsn(path, "_pragma=query_only(1)")); err != nil {
@@ -70,16 +70,22 @@ func Open(ctx context.Context, path, keyPath string) (_ *Store, err error) {
 	return s, nil
 }
 
-// dsn is the data source with what every connection needs. busy_timeout comes
-// first, since the pragmas behind it may themselves have to wait.
-func dsn(path, more string) string {
+// dsn is the data source with what every connection needs, and more. busy_timeout
+// comes first, since the pragmas behind it may themselves have to wait; those of
+// first come next, before the file is made.
+func dsn(path, more string, first ...string) string {
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}
-	return u.String() + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
-		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&" + more
+	text := u.String() + "?_pragma=busy_timeout(10000)"
+	for _, pragma := range first {
+		text += "&_pragma=" + pragma
+	}
+	return text + "&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&" + more
 }
 
-func migrate(ctx context.Context, db *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations")
+// migrate brings the tables up to date with the migrations in a directory of
+// all.
+func migrate(ctx context.Context, db *sql.DB, all embed.FS, dir string) error {
+	files, err := fs.Sub(all, dir)
 	if err != nil {
 		return err
 	}

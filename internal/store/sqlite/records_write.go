@@ -1,0 +1,254 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"maps"
+	"time"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/store"
+)
+
+// SaveRecords implements store.Records.
+func (r *Records) SaveRecords(ctx context.Context, invocations []cove.Invocation, rollups []store.Rollup) error {
+	if len(invocations) == 0 && len(rollups) == 0 {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := &batch{ctx: ctx, known: r.ids, fresh: map[store.Series]seriesID{}, last: r.last}
+	err := r.tx(ctx, "write the records", func(tx *sql.Tx) error {
+		b.tx = tx
+		if err := b.rollups(rollups); err != nil {
+			return err
+		}
+		return b.invocations(invocations)
+	})
+	if err != nil {
+		return err
+	}
+	// Only now: what was rolled back must not be remembered.
+	maps.Copy(r.ids, b.fresh)
+	r.last = b.last
+	if r.count >= 0 {
+		r.count += int64(len(invocations))
+	}
+	return nil
+}
+
+// batch is one transaction of SaveRecords.
+type batch struct {
+	ctx          context.Context
+	tx           *sql.Tx
+	known, fresh map[store.Series]seriesID
+	last         int64
+}
+
+func (b *batch) rollups(rollups []store.Rollup) error {
+	if len(rollups) == 0 {
+		return nil
+	}
+	put, err := b.tx.PrepareContext(b.ctx, `INSERT INTO rollups (function, resolution, time, series, data) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET data = excluded.data`)
+	if err != nil {
+		return err
+	}
+	defer put.Close()
+	for i := range rollups {
+		u := &rollups[i]
+		id, err := b.id(u.Series)
+		if err != nil {
+			return err
+		}
+		if _, err := put.ExecContext(b.ctx, id.function, int64(u.Resolution), u.Time, id.series, u.Data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *batch) invocations(invocations []cove.Invocation) error {
+	if len(invocations) == 0 {
+		return nil
+	}
+	put, err := b.tx.PrepareContext(b.ctx, `INSERT INTO invocations (n, `+invocationColumns+`)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+	if err != nil {
+		return err
+	}
+	defer put.Close()
+	for i := range invocations {
+		v := &invocations[i]
+		id, err := b.id(store.Series{Function: v.Function})
+		if err != nil {
+			return err
+		}
+		b.last = max(b.last+1, toMicros(v.Time.Add(v.Timings.Total)))
+		t := &v.Timings
+		_, err = put.ExecContext(b.ctx, b.last, v.ID, id.function, v.Version, v.Isolation, v.Instance, string(v.Kind), v.Time.UnixNano(),
+			string(v.Start), v.Outcome, string(v.Fault), v.Status, v.Error, v.ErrorType, v.Method, v.Path, v.Trace,
+			int64(t.Queue), int64(t.Start), int64(t.Init), int64(t.Run), int64(t.Total), int64(v.Billed),
+			v.BytesIn, v.BytesOut, int64(v.CPU), int64(v.PeakMemory))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// id is the key of a series, made if it is new.
+func (b *batch) id(s store.Series) (seriesID, error) {
+	if id, ok := b.known[s]; ok {
+		return id, nil
+	}
+	if id, ok := b.fresh[s]; ok {
+		return id, nil
+	}
+	var id seriesID
+	err := b.tx.QueryRowContext(b.ctx, `INSERT INTO names (name) VALUES (?) ON CONFLICT DO UPDATE SET name = name RETURNING id`,
+		s.Function).Scan(&id.function)
+	if err != nil {
+		return id, err
+	}
+	err = b.tx.QueryRowContext(b.ctx, `INSERT INTO series (function, version, isolation) VALUES (?, ?, ?)
+		ON CONFLICT DO UPDATE SET version = version RETURNING id`, id.function, s.Version, s.Isolation).Scan(&id.series)
+	b.fresh[s] = id
+	return id, err
+}
+
+// trimStep is how many rows one transaction removes at most, so that what is to
+// be recorded does not wait long.
+const trimStep = 5_000
+
+// TrimRecords implements store.Records.
+func (r *Records) TrimRecords(ctx context.Context, limits store.RecordLimits, now time.Time) (removed int64, err error) {
+	for _, resolution := range store.Resolutions {
+		keep := limits.Rollups[resolution]
+		if keep <= 0 {
+			continue
+		}
+		n, err := r.trimRollups(ctx, resolution, now.Add(-keep-resolution.Length()).Unix()/60)
+		if removed += n; err != nil {
+			return removed, err
+		}
+	}
+	if limits.Invocations > 0 {
+		n, err := r.trimInvocations(ctx, now.Add(-limits.Invocations).UnixMicro())
+		if removed += n; err != nil {
+			return removed, err
+		}
+	}
+	n, err := r.trimCount(ctx, limits.InvocationCount)
+	if removed += n; err != nil {
+		return removed, err
+	}
+	return removed, r.trimNames(ctx)
+}
+
+// trimRollups removes those that begin at or before upTo, function by function,
+// as the table is sorted.
+func (r *Records) trimRollups(ctx context.Context, resolution store.Resolution, upTo int64) (removed int64, err error) {
+	rows, err := r.read.QueryContext(ctx, `SELECT id FROM names`)
+	if err != nil {
+		return 0, failed("trim the roll-ups", err)
+	}
+	functions, err := scanInts(rows)
+	if err != nil {
+		return 0, failed("trim the roll-ups", err)
+	}
+	for _, f := range functions {
+		for {
+			n, err := r.remove(ctx, `DELETE FROM rollups WHERE (function, resolution, time, series) IN
+				(SELECT function, resolution, time, series FROM rollups WHERE function = ? AND resolution = ? AND time <= ? LIMIT ?)`,
+				f, int64(resolution), upTo, trimStep)
+			removed += n
+			if err != nil {
+				return removed, err
+			}
+			if n < trimStep {
+				break
+			}
+		}
+	}
+	return removed, nil
+}
+
+// trimInvocations removes those whose key is at most upTo.
+func (r *Records) trimInvocations(ctx context.Context, upTo int64) (removed int64, err error) {
+	for {
+		n, err := r.remove(ctx, `DELETE FROM invocations WHERE n IN (SELECT n FROM invocations WHERE n <= ? ORDER BY n LIMIT ?)`, upTo, trimStep)
+		removed += n
+		r.mu.Lock()
+		if r.count >= 0 {
+			r.count -= n
+		}
+		r.mu.Unlock()
+		if err != nil || n < trimStep {
+			return removed, err
+		}
+	}
+}
+
+// trimCount removes the oldest beyond keep. How many there are is counted once
+// and then kept in mind: counting reads an index from end to end.
+func (r *Records) trimCount(ctx context.Context, keep int64) (int64, error) {
+	if keep <= 0 {
+		return 0, nil
+	}
+	r.mu.Lock()
+	if r.count < 0 {
+		// Under the lock, so that nothing is added meanwhile.
+		if err := r.read.QueryRowContext(ctx, `SELECT count(*) FROM invocations`).Scan(&r.count); err != nil {
+			r.count = -1
+			r.mu.Unlock()
+			return 0, failed("count the records", err)
+		}
+	}
+	excess := r.count - keep
+	r.mu.Unlock()
+	if excess <= 0 {
+		return 0, nil
+	}
+	var upTo int64
+	err := r.read.QueryRowContext(ctx, `SELECT n FROM invocations ORDER BY n LIMIT 1 OFFSET ?`, excess-1).Scan(&upTo)
+	if err != nil {
+		return 0, failed("trim the records", err)
+	}
+	return r.trimInvocations(ctx, upTo)
+}
+
+// trimNames forgets series and functions of which nothing is left.
+func (r *Records) trimNames(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n, err := r.remove(ctx, `DELETE FROM names WHERE NOT EXISTS (SELECT 1 FROM rollups WHERE rollups.function = names.id)
+		AND NOT EXISTS (SELECT 1 FROM invocations WHERE invocations.function = names.id)`)
+	if n > 0 {
+		clear(r.ids)
+	}
+	return err
+}
+
+// remove runs a DELETE in a transaction of its own.
+func (r *Records) remove(ctx context.Context, statement string, args ...any) (int64, error) {
+	result, err := r.write.ExecContext(ctx, statement, args...)
+	if err != nil {
+		return 0, failed("trim the records", err)
+	}
+	n, err := result.RowsAffected()
+	return n, failed("trim the records", err)
+}
+
+func scanInts(rows *sql.Rows) (list []int64, err error) {
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var n int64
+		if err := rows.Scan(&n); err != nil {
+			return nil, err
+		}
+		list = append(list, n)
+	}
+	return list, rows.Err()
+}
