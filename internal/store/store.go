@@ -1,10 +1,10 @@
-// Package store is the contract of what Cove keeps: functions, their versions
-// and access tokens. The request path never waits for it.
+// Package store is the contract of what Cove keeps: functions, their versions,
+// who may call, settings, and who changed what. The request path never waits for
+// it.
 package store
 
 import (
 	"context"
-	"time"
 
 	"github.com/covefn/cove"
 )
@@ -16,6 +16,10 @@ import (
 type Store interface {
 	Functions
 	Tokens
+	Users
+	Sessions
+	Audit
+	Documents
 	// Close waits for what is under way. The store cannot be used after it.
 	Close() error
 }
@@ -49,28 +53,4 @@ type Functions interface {
 	PruneVersions(ctx context.Context, name string, keep int) error
 	// Packages are the digests of all packages that a version refers to.
 	Packages(ctx context.Context) (map[string]bool, error)
-}
-
-// Token is an access token as it is kept: its hash, never itself.
-type Token struct {
-	// ID is public and names the token in lists.
-	ID string `json:"id"`
-	// Name says what it is for.
-	Name string `json:"name"`
-	// Role is "admin" or "invoke".
-	Role string `json:"role"`
-	// Functions limits role "invoke" to these; empty means all.
-	Functions []string `json:"functions,omitempty"`
-	// Hash is the SHA-256 of the token.
-	Hash    [32]byte  `json:"-"`
-	Created time.Time `json:"created"`
-	// Expires is zero for never.
-	Expires time.Time `json:"expires,omitzero"`
-}
-
-// Tokens keeps access tokens.
-type Tokens interface {
-	CreateToken(ctx context.Context, t Token) error
-	AllTokens(ctx context.Context) ([]Token, error)
-	DeleteToken(ctx context.Context, id string) error
 }

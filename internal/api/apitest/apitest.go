@@ -171,3 +171,5 @@ func (k *tokens) DeleteToken(_ context.Context, id string) error {
 	}
 	return cove.Errorf(cove.CodeNotFound, "there is no token %q", id)
 }
+
+func (k *tokens) TokensUsed(context.Context, map[string]time.Time) error { return nil }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"time"
 
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/internal/store"
@@ -26,9 +27,9 @@ func (s *Store) CreateToken(ctx context.Context, t store.Token) error {
 		if taken > 0 {
 			return cove.Errorf(cove.CodeConflict, "there is a token %q already", t.ID)
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO tokens (id, name, role, functions, hash, created, expires)
-			VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			t.ID, t.Name, t.Role, string(functions), t.Hash[:], toMicros(t.Created), toMicros(t.Expires))
+		_, err = tx.ExecContext(ctx, `INSERT INTO tokens (id, name, role, functions, hash, created, expires, last_used)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			t.ID, t.Name, t.Role, string(functions), t.Hash[:], toMicros(t.Created), toMicros(t.Expires), toMicros(t.LastUsed))
 		return err
 	})
 }
@@ -36,7 +37,7 @@ func (s *Store) CreateToken(ctx context.Context, t store.Token) error {
 // AllTokens implements store.Tokens; the oldest first.
 func (s *Store) AllTokens(ctx context.Context) ([]store.Token, error) {
 	rows, err := s.read.QueryContext(ctx,
-		`SELECT id, name, role, functions, hash, created, expires FROM tokens ORDER BY created, id`)
+		`SELECT id, name, role, functions, hash, created, expires, last_used FROM tokens ORDER BY created, id`)
 	if err != nil {
 		return nil, failed("read the tokens", err)
 	}
@@ -46,15 +47,15 @@ func (s *Store) AllTokens(ctx context.Context) ([]store.Token, error) {
 		var t store.Token
 		var functions string
 		var hash []byte
-		var created, expires int64
-		if err := rows.Scan(&t.ID, &t.Name, &t.Role, &functions, &hash, &created, &expires); err != nil {
+		var created, expires, used int64
+		if err := rows.Scan(&t.ID, &t.Name, &t.Role, &functions, &hash, &created, &expires, &used); err != nil {
 			return nil, failed("read the tokens", err)
 		}
 		if err := json.Unmarshal([]byte(functions), &t.Functions); err != nil {
 			return nil, failed("read the tokens", err)
 		}
 		copy(t.Hash[:], hash)
-		t.Created, t.Expires = fromMicros(created), fromMicros(expires)
+		t.Created, t.Expires, t.LastUsed = fromMicros(created), fromMicros(expires), fromMicros(used)
 		all = append(all, t)
 	}
 	return all, failed("read the tokens", rows.Err())
@@ -71,5 +72,17 @@ func (s *Store) DeleteToken(ctx context.Context, id string) error {
 			return err
 		}
 		return cove.Errorf(cove.CodeNotFound, "there is no token %q", id)
+	})
+}
+
+// TokensUsed implements store.Tokens.
+func (s *Store) TokensUsed(ctx context.Context, used map[string]time.Time) error {
+	return s.tx(ctx, "note the use of tokens", func(tx *sql.Tx) error {
+		for id, at := range used {
+			if _, err := tx.ExecContext(ctx, `UPDATE tokens SET last_used = ? WHERE id = ?`, toMicros(at), id); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }

@@ -5,8 +5,8 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -21,7 +21,8 @@ import (
 // Run checks every rule of store.Store. open makes an empty store that is
 // closed when the test ends.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
-	for name, check := range map[string]func(*testing.T, store.Store){
+	cases := accessCases()
+	maps.Copy(cases, map[string]func(*testing.T, store.Store){
 		"a created function is read back as it was given":           roundTrip,
 		"a name can be taken once":                                  conflict,
 		"what is not there is not found":                            notFound,
@@ -36,8 +37,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"all functions come in the order of their names":            order,
 		"of concurrent changes of one revision exactly one is kept": race,
 		"a cancelled context changes nothing":                       cancelled,
-		"tokens are kept with their hash":                           tokens,
-	} {
+	})
+	for name, check := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			check(t, open(t))
@@ -264,27 +265,6 @@ func cancelled(t *testing.T, s store.Store) {
 		t.Error("a cancelled context created a function")
 	}
 	same(t, must[[]cove.Function](t)(s.AllFunctions(t.Context())), []cove.Function{})
-}
-
-func tokens(t *testing.T, s store.Store) {
-	now := time.Now().UTC().Truncate(time.Microsecond)
-	a := store.Token{ID: "a", Name: "for ever", Role: "admin", Hash: sha256.Sum256([]byte("a")), Created: now}
-	b := store.Token{ID: "b", Name: "limited", Role: "invoke", Functions: []string{"x", "y"}, Hash: sha256.Sum256([]byte("b")),
-		Created: now.Add(time.Second), Expires: now.Add(time.Hour)}
-	for _, token := range []store.Token{b, a} {
-		if err := s.CreateToken(t.Context(), token); err != nil {
-			t.Fatal(err)
-		}
-	}
-	wantCode(t, s.CreateToken(t.Context(), a), cove.CodeConflict, "a")
-	same(t, must[[]store.Token](t)(s.AllTokens(t.Context())), []store.Token{a, b})
-	if err := s.DeleteToken(t.Context(), "a"); err != nil {
-		t.Fatal(err)
-	}
-	same(t, must[[]store.Token](t)(s.AllTokens(t.Context())), []store.Token{b})
-	if text, _ := json.Marshal(b); strings.Contains(strings.ToLower(string(text)), "hash") {
-		t.Errorf("a token in JSON tells its hash: %s", text)
-	}
 }
 
 func taken(t *testing.T, s store.Store) {
