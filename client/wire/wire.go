@@ -99,6 +99,8 @@ type Result struct {
 
 // LogLine is one line of a function's log.
 type LogLine struct {
+	// ID counts the lines of all functions, in the order in which they came.
+	ID        int64     `json:"id" doc:"Counts the lines of all functions, in the order in which they came; 0 on a line that is told only to a follower"`
 	Time      time.Time `json:"time"`
 	Function  string    `json:"function"`
 	Version   int       `json:"version"`
@@ -107,15 +109,21 @@ type LogLine struct {
 	Platform  bool      `json:"platform,omitempty" doc:"Set on lines that Cove itself wrote"`
 	// Stream is "stdout" or "stderr"; "" on lines of the platform.
 	Stream string `json:"stream,omitempty" enum:"stdout,stderr" doc:"Where it was written to; absent on lines of the platform"`
-	// Level is that of a line that is a JSON object with one: "debug", "info",
+	// Level is that of a line that is a JSON object with one, or begins with one in
+	// brackets, and "error" where Cove says why an invocation ended: "debug", "info",
 	// "warn", "error".
-	Level string `json:"level,omitempty" enum:"debug,info,warn,error" doc:"The level of a line that is a JSON object with one"`
+	Level string `json:"level,omitempty" enum:"debug,info,warn,error" doc:"The level of a line that is a JSON object with one (level, severity, lvl), or begins with one in brackets: [ERROR]. Lines of Cove about a failure have error"`
 	Text  string `json:"text"`
 }
 
-// LogList is the latest part of a function's log, the oldest line first.
+// LogList is one page of a log: the latest lines that match, the oldest line
+// first.
 type LogList struct {
 	Items []LogLine `json:"items" doc:"The oldest first" nullable:"false"`
+	// Next is what to send as `before` for the lines before these; "" when there are
+	// none. A search that takes long ends early, with Next and fewer lines than were
+	// asked for.
+	Next string `json:"next,omitempty" doc:"Send this as before to get the lines before these; absent when there are none. A search that takes long is answered early, with this and fewer lines than asked for"`
 }
 
 // Ready is the answer to a readiness request: an instance of this version has

@@ -20,7 +20,6 @@ import (
 	"github.com/covefn/cove/internal/deploy"
 	"github.com/covefn/cove/internal/driver"
 	"github.com/covefn/cove/internal/invoke"
-	"github.com/covefn/cove/internal/logs"
 	"github.com/covefn/cove/internal/requestid"
 	"github.com/covefn/cove/internal/store"
 )
@@ -36,17 +35,6 @@ type Tokens interface {
 	Create(ctx context.Context, name, role string, functions []string, expires time.Time) (string, store.Token, error)
 	List(ctx context.Context) ([]store.Token, error)
 	Delete(ctx context.Context, id string) error
-}
-
-// Logs reads what functions wrote.
-type Logs interface {
-	// Tail is the last n lines of a function's log, the oldest first; of one
-	// invocation only, if requestID is not empty.
-	Tail(function, requestID string, n int) []logs.Line
-	// Follow sends lines as they are written, and closes the channel when ctx
-	// ends. A reader that is too slow misses lines; it never holds up the
-	// function.
-	Follow(ctx context.Context, function string) <-chan logs.Line
 }
 
 // System tells about the daemon itself. Its methods answer from memory, but
@@ -69,6 +57,7 @@ type Options struct {
 	Tokens    Tokens
 	Instances Instances
 	Logs      Logs
+	Events    Events
 	System    System
 	Metrics   Metrics
 	// Log gets one line per request at debug, and every internal error. Nil
@@ -133,6 +122,7 @@ func New(o Options) *API {
 	a.registerInvocations()
 	a.registerPrometheus()
 	a.registerLogs()
+	a.registerEvents()
 	a.registerTokens()
 	a.registerSystem()
 	a.registerHealth()

@@ -1,8 +1,10 @@
 package api
 
 import (
-	"encoding/json"
+	"context"
+	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -10,46 +12,81 @@ import (
 
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/client/wire"
+	"github.com/covefn/cove/internal/logs"
 )
 
+// Logs reads what functions wrote; *logs.Book does.
+type Logs interface {
+	// Tail is the last n lines of a function's log, the oldest first; of one
+	// invocation only, if requestID is not empty. It answers from memory, so it
+	// knows the latest lines only.
+	Tail(function, requestID string, n int) []logs.Line
+	// Find is a page of what is kept, what was written a moment ago included.
+	Find(ctx context.Context, q logs.Query) (logs.Page, error)
+	// Follow has lines told as they are written, until ctx ends. A reader that is
+	// too slow misses lines; it never holds up the function.
+	Follow(ctx context.Context, q logs.Query) (*logs.Follower, error)
+}
+
 const (
-	ndjson     = "application/x-ndjson"
 	maxTail    = 10_000
 	defaultLog = 100
-	// heartbeat is how often a quiet stream says that it is alive, so that both
-	// sides notice a dead connection.
-	heartbeat = 15 * time.Second
+	// maxSearch bounds the text that is looked for.
+	maxSearch = 1000
 )
 
 func (a *API) registerLogs() {
+	const how = " With `follow=true` the answer is one JSON object per line (application/x-ndjson), or server-sent events where Accept is text/event-stream (`line`, and `skipped` for a caller who reads too slowly); it goes on with every new line until the caller leaves, with an empty line or comment now and then while nothing happens. " +
+		"A line of the log's own that says how many lines were missed has id 0. Server-sent events can be taken up again: Last-Event-ID is the last line that was read."
+	responses := func() map[string]*huma.Response {
+		line := jsonContent[wire.LogLine](a, exampleResult().Logs[0])["application/json"]
+		return map[string]*huma.Response{"200": {Description: "The lines", Content: map[string]*huma.MediaType{
+			"application/json": jsonContent[wire.LogList](a, wire.LogList{Items: exampleResult().Logs})["application/json"],
+			ndjson:             line, eventStream: line,
+		}}}
+	}
 	a.plain(huma.Operation{
 		OperationID: "getLogs", Method: http.MethodGet, Path: Prefix + "/functions/{name}/logs", Tags: []string{"run"},
-		Summary:     "Read logs",
-		Description: "The latest lines of a function's log, the oldest first. With `follow=true` the answer is one JSON object per line (application/x-ndjson), goes on with every new line until the caller leaves, and has an empty line now and then while nothing happens.",
-		Parameters: []*huma.Param{
-			pathName(),
-			{Name: "tail", In: "query", Description: "How many lines at most", Schema: &huma.Schema{Type: huma.TypeInteger, Default: defaultLog, Minimum: new(0.0), Maximum: new(float64(maxTail))}},
-			{Name: "request_id", In: "query", Description: "Only those of this invocation", Schema: &huma.Schema{Type: huma.TypeString}},
-			{Name: "follow", In: "query", Description: "Go on with new lines", Schema: &huma.Schema{Type: huma.TypeBoolean}},
-		},
-		Responses: map[string]*huma.Response{"200": {Description: "The lines", Content: map[string]*huma.MediaType{
-			"application/json": jsonContent[wire.LogList](a, wire.LogList{Items: exampleResult().Logs})["application/json"],
-			ndjson:             jsonContent[wire.LogLine](a, exampleResult().Logs[0])["application/json"],
-		}}},
-	}, a.getLogs, cove.CodeInvalid, cove.CodeNotFound)
+		Summary: "Read a function's log", Description: "The latest lines of a function's log that match, the oldest first." + how,
+		Parameters: append([]*huma.Param{pathName()}, logParameters()...), Responses: responses(),
+	}, a.getLogs, cove.CodeInvalid, cove.CodeNotFound, cove.CodeTooManyRequests)
+	a.plain(huma.Operation{
+		OperationID: "getAllLogs", Method: http.MethodGet, Path: Prefix + "/logs", Tags: []string{"run"},
+		Summary: "Read the log of all functions", Description: "The latest lines of all functions that match, the oldest first." + how,
+		Parameters: append([]*huma.Param{
+			{Name: "function", In: "query", Description: "Only those of this function", Schema: &huma.Schema{Type: huma.TypeString}},
+		}, logParameters()...), Responses: responses(),
+	}, a.getAllLogs, cove.CodeInvalid, cove.CodeTooManyRequests)
 }
 
+func logParameters() []*huma.Param {
+	text := func(name, description string, enum ...any) *huma.Param {
+		return &huma.Param{Name: name, In: "query", Description: description, Schema: &huma.Schema{Type: huma.TypeString, Enum: enum}}
+	}
+	return []*huma.Param{
+		{Name: "tail", In: "query", Description: "How many lines at most", Schema: &huma.Schema{Type: huma.TypeInteger, Default: defaultLog, Minimum: new(0.0), Maximum: new(float64(maxTail))}},
+		text("request_id", "Only those of this invocation"),
+		text("q", "Only lines with this text in them, in capitals or not"),
+		text("level", "Only lines of this level or a higher one; lines without a level are left out", logs.LevelDebug, logs.LevelInfo, logs.LevelWarn, logs.LevelError),
+		text("stream", "Only lines of this stream; platform is what Cove itself wrote", logs.StreamStdout, logs.StreamStderr, logs.StreamPlatform),
+		text("from", "Only lines since then: a time (RFC 3339), or a while ago such as -1h"),
+		text("to", "Only lines before then, in the same forms"),
+		text("before", "The next of the page before: lines older than that page"),
+		{Name: "follow", In: "query", Description: "Go on with new lines", Schema: &huma.Schema{Type: huma.TypeBoolean}},
+	}
+}
+
+// logQuery is what a request for a log asks for.
 type logQuery struct {
-	tail      int
-	requestID string
-	follow    bool
+	logs.Query
+	follow bool
 }
 
-func readLogQuery(r *http.Request) (q logQuery, err error) {
-	values := r.URL.Query()
-	q.tail, q.requestID = defaultLog, values.Get("request_id")
+func readLogQuery(values url.Values) (q logQuery, err error) {
+	q.Limit, q.RequestID, q.Text = defaultLog, values.Get("request_id"), values.Get("q")
+	q.Level, q.Stream = values.Get("level"), values.Get("stream")
 	if s := values.Get("tail"); s != "" {
-		if q.tail, err = strconv.Atoi(s); err != nil || q.tail < 0 || q.tail > maxTail {
+		if q.Limit, err = strconv.Atoi(s); err != nil || q.Limit < 0 || q.Limit > maxTail {
 			return q, cove.Invalid("tail", "must be a number of lines from 0 to %d", maxTail)
 		}
 	}
@@ -58,7 +95,40 @@ func readLogQuery(r *http.Request) (q logQuery, err error) {
 			return q, cove.Invalid("follow", "must be true or false")
 		}
 	}
-	return q, nil
+	if s := values.Get("before"); s != "" {
+		if q.Before, err = strconv.ParseInt(s, 10, 64); err != nil || q.Before < 1 {
+			return q, cove.Invalid("before", "must be the next of the page before, as it was answered")
+		}
+	}
+	switch {
+	case q.Level != "" && logs.LevelRank(q.Level) == 0:
+		return q, cove.Invalid("level", "must be debug, info, warn or error")
+	case q.Stream != "" && q.Stream != logs.StreamStdout && q.Stream != logs.StreamStderr && q.Stream != logs.StreamPlatform:
+		return q, cove.Invalid("stream", "must be stdout, stderr or platform")
+	case len(q.Text) > maxSearch:
+		return q, cove.Invalid("q", "must be at most %d bytes", maxSearch)
+	}
+	now := time.Now()
+	if q.From, err = logTime("from", values.Get("from"), now); err != nil {
+		return q, err
+	}
+	q.To, err = logTime("to", values.Get("to"), now)
+	return q, err
+}
+
+// logTime reads a time, or a while before now: "-90m".
+func logTime(field, s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if ago, err := time.ParseDuration(s); err == nil && ago <= 0 {
+		return now.Add(ago), nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return t, cove.Invalid(field, "must be a time such as %s, or a while ago such as -1h", now.UTC().Format(time.RFC3339))
+	}
+	return t, nil
 }
 
 func (a *API) getLogs(w http.ResponseWriter, r *http.Request) error {
@@ -66,73 +136,132 @@ func (a *API) getLogs(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q, err := readLogQuery(r)
+	q, err := readLogQuery(r.URL.Query())
 	if err != nil {
 		return err
 	}
 	if _, err := a.Functions.Get(r.Context(), name); err != nil {
 		return err
 	}
-	if q.follow {
-		a.followLogs(w, r, name, q)
-		return nil
+	q.Function = name
+	return a.answerLogs(w, r, q)
+}
+
+func (a *API) getAllLogs(w http.ResponseWriter, r *http.Request) error {
+	q, err := readLogQuery(r.URL.Query())
+	if err != nil {
+		return err
 	}
-	out := wire.LogList{Items: []wire.LogLine{}}
-	if q.tail > 0 {
-		for _, line := range a.Logs.Tail(name, q.requestID, q.tail) {
-			out.Items = append(out.Items, wire.LogLine(line))
-		}
+	q.Function = r.URL.Query().Get("function")
+	if q.Function != "" && !namePattern.MatchString(q.Function) {
+		return cove.Invalid("function", "%q is no name of a function", q.Function)
+	}
+	return a.answerLogs(w, r, q)
+}
+
+func (a *API) answerLogs(w http.ResponseWriter, r *http.Request, q logQuery) error {
+	if q.follow {
+		return a.followLogs(w, r, q.Query)
+	}
+	page, err := a.Logs.Find(r.Context(), q.Query)
+	if err != nil {
+		return err
+	}
+	out := wire.LogList{Items: make([]wire.LogLine, 0, len(page.Lines))}
+	for _, line := range page.Lines {
+		out.Items = append(out.Items, wire.LogLine(line))
+	}
+	if page.Next != 0 {
+		out.Next = strconv.FormatInt(page.Next, 10)
 	}
 	writeJSON(w, http.StatusOK, "application/json", out)
 	return nil
 }
 
-// followLogs subscribes before it reads the tail, so that no line falls between;
+// followLogs subscribes before it reads the past, so that no line falls between;
 // a line that is in both is sent once.
-func (a *API) followLogs(w http.ResponseWriter, r *http.Request, name string, q logQuery) {
-	news := a.Logs.Follow(r.Context(), name)
-	w.Header().Set("Content-Type", ndjson)
-	w.WriteHeader(http.StatusOK)
-	out := progressWriter{w, a.WriteTimeout}
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
-	sent := map[wire.LogLine]bool{}
-	var newest time.Time
-	if q.tail > 0 {
-		for _, line := range a.Logs.Tail(name, q.requestID, q.tail) {
-			l := wire.LogLine(line)
-			sent[l] = true
-			newest = l.Time
-			if enc.Encode(l) != nil {
-				return
-			}
+func (a *API) followLogs(w http.ResponseWriter, r *http.Request, q logs.Query) error {
+	follower, err := a.Logs.Follow(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	sse := wantsEvents(r)
+	if id, err := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64); err == nil && sse && id > 0 {
+		q.After, q.Limit = id, maxTail
+	}
+	past, err := a.Logs.Find(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	out := logFeed{feed: a.openFeed(w, sse), follower: follower, function: q.Function}
+	for _, line := range past.Lines {
+		if out.line(line) != nil {
+			return nil
 		}
 	}
-	if out.flush() != nil {
-		return
+	if out.out.flush() != nil {
+		return nil
 	}
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {
 		select {
-		case line, open := <-news:
-			l := wire.LogLine(line)
-			if !open {
-				return
-			}
-			if q.requestID != "" && l.RequestID != q.requestID || sent[l] {
-				continue
-			}
-			if sent != nil && l.Time.After(newest) {
-				sent = nil
-			}
-			if enc.Encode(l) != nil || out.flush() != nil {
-				return
+		case line, open := <-follower.Lines():
+			if !open || out.lines(line) != nil {
+				return nil
 			}
 		case <-beat.C:
-			if _, err := out.Write([]byte("\n")); err != nil || out.flush() != nil {
-				return
+			if !a.mayStill(r) || out.missed() != nil || out.beat() != nil {
+				return nil
 			}
 		}
 	}
+}
+
+// logFeed sends a log that is followed.
+type logFeed struct {
+	feed
+	follower *logs.Follower
+	function string
+	newest   int64
+}
+
+func (f *logFeed) line(l logs.Line) error {
+	f.newest = l.ID
+	return f.send(wire.EventLine, l.ID, wire.LogLine(l))
+}
+
+// lines sends l and what waits behind it, and then how much was missed.
+func (f *logFeed) lines(l logs.Line) error {
+	for open := true; open; {
+		if l.ID > f.newest && f.follower.Wanted(&l) {
+			if err := f.line(l); err != nil {
+				return err
+			}
+		}
+		select {
+		case l, open = <-f.follower.Lines():
+		default:
+			open = false
+		}
+	}
+	if err := f.missed(); err != nil {
+		return err
+	}
+	return f.out.flush()
+}
+
+// missed tells the reader that it reads too slowly.
+func (f *logFeed) missed() error {
+	n := f.follower.Missed()
+	if n == 0 {
+		return nil
+	}
+	if f.sse {
+		return f.send(wire.EventSkipped, 0, wire.Skipped{Lines: n})
+	}
+	return f.send("", 0, wire.LogLine{
+		Time: time.Now(), Function: f.function, Platform: true, Level: logs.LevelWarn,
+		Text: fmt.Sprintf("%d lines are not shown here: they came faster than they were read", n),
+	})
 }

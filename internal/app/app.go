@@ -27,6 +27,7 @@ import (
 	"github.com/covefn/cove/internal/config"
 	"github.com/covefn/cove/internal/deploy"
 	"github.com/covefn/cove/internal/driver"
+	"github.com/covefn/cove/internal/events"
 	"github.com/covefn/cove/internal/gateway"
 	"github.com/covefn/cove/internal/image"
 	"github.com/covefn/cove/internal/invoke"
@@ -60,6 +61,7 @@ type App struct {
 	deploy     *deploy.Service
 	auth       *auth.Service
 	logs       *logs.Book
+	events     *events.Hub
 
 	gateway         *gateway.Server
 	api             *http.Server
@@ -95,6 +97,7 @@ func NewLog(cfg config.Config, out io.Writer) *slog.Logger {
 // back when it fails.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger, version string) (_ *App, err error) {
 	a := &App{cfg: cfg, log: log, started: time.Now(), state: "starting", runtimes: runtime.NewCatalogue(), logs: logs.NewBook()}
+	a.events = events.NewHub(a.snapshot(version))
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.closePool(), a.close())
@@ -261,7 +264,7 @@ func (a *App) openFunctions(ctx context.Context) error {
 		Active: func(name string) *cove.Version { return a.deploy.Active(name) },
 		Logs:   a.logs, Memory: a.memory(), StemMemory: a.cfg.StemMemory.Of(a.memory()), Stems: int(a.cfg.Stems), StartTimeout: a.cfg.StartTimeout, MaxAnswer: maxAnswer, Log: a.log,
 	})
-	a.invoker = invoke.New(invoke.Options{Pool: a.pool, Log: a.log})
+	a.invoker = invoke.New(invoke.Options{Pool: a.pool, Log: a.log, Record: a.events.Invocation})
 	routes := route.NewTable[*cove.Version]()
 	a.deploy, err = deploy.New(ctx, deploy.Options{
 		Store: store, Code: a.packages, Routes: routes, Runtimes: a.runtimes, Isolations: a.isolations.recent,
@@ -280,6 +283,7 @@ func (a *App) openFunctions(ctx context.Context) error {
 // changed follows every change of a function's active version.
 func (a *App) changed(old, active *cove.Version) {
 	a.pool.Switch(old, active)
+	a.tellChange(old, active)
 	if active == nil {
 		a.logs.Forget(old.Function)
 	} else {
@@ -325,7 +329,7 @@ func (a *App) openDoors(ctx context.Context, version string) error {
 		a.log.Info(note)
 	}
 	handler := api.New(api.Options{
-		Functions: a.deploy, Invoker: a.invoker, Tokens: a.auth, Instances: instances{a.pool, a.log}, Logs: a.logs,
+		Functions: a.deploy, Invoker: a.invoker, Tokens: a.auth, Instances: instances{a.pool, a.log}, Logs: a.logs, Events: a.events,
 		System: &system{app: a, version: version}, Log: a.log,
 		BodyTimeout: a.cfg.BodyTimeout, WriteTimeout: a.cfg.WriteTimeout,
 	})

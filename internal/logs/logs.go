@@ -7,6 +7,7 @@
 package logs
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -15,6 +16,8 @@ import (
 
 // Line is one line of a function's log.
 type Line struct {
+	// ID counts the lines of all functions in the order in which they came.
+	ID       int64     `json:"id"`
 	Time     time.Time `json:"time"`
 	Function string    `json:"function"`
 	Version  int       `json:"version"`
@@ -25,7 +28,7 @@ type Line struct {
 	Platform bool `json:"platform,omitempty"`
 	// Stream is "stdout" or "stderr"; "" on lines of the platform.
 	Stream string `json:"stream,omitempty"`
-	// Level is that of a line that is a JSON object with one.
+	// Level is that of a line that has one, see LevelOf.
 	Level string `json:"level,omitempty"`
 	Text  string `json:"text"`
 }
@@ -33,13 +36,18 @@ type Line struct {
 // cost is what a line counts towards the limits: its text and its header.
 func (l *Line) cost() int { return len(l.Text) + 128 }
 
+// fillLevel finds the level. That is done where a line is read, or kept, not
+// where a function waits.
+func (l *Line) fillLevel() {
+	if l.Level == "" && !l.Platform {
+		l.Level = LevelOf(l.Text)
+	}
+}
+
+// functionLimit and totalLimit bound the lines in memory, in bytes.
 const (
-	// functionLimit and totalLimit bound the lines kept, in bytes.
 	functionLimit = 2 << 20
-	totalLimit    = 128 << 20
-	// followBuffer is how many lines a follower may lag behind before it
-	// misses some.
-	followBuffer = 1024
+	totalLimit    = 32 << 20
 )
 
 // Book holds the latest lines of every function. It is safe for concurrent use.
@@ -47,7 +55,8 @@ type Book struct {
 	mu        sync.Mutex
 	functions map[string]*pages
 	total     int
-	followers map[*follower]struct{}
+	last      int64 // the id of the newest line
+	followers map[*Follower]struct{}
 }
 
 // pages are one function's lines, the oldest first.
@@ -56,14 +65,9 @@ type pages struct {
 	size  int
 }
 
-type follower struct {
-	function string
-	lines    chan Line
-}
-
 // NewBook returns an empty book.
 func NewBook() *Book {
-	return &Book{functions: map[string]*pages{}, followers: map[*follower]struct{}{}}
+	return &Book{functions: map[string]*pages{}, followers: map[*Follower]struct{}{}}
 }
 
 // add appends lines, which all belong to one function.
@@ -81,7 +85,9 @@ func (b *Book) add(lines ...Line) {
 	for i := range lines {
 		f.size += lines[i].cost()
 		b.total += lines[i].cost()
-		b.tell(lines[i])
+		b.last++
+		lines[i].ID = b.last
+		b.tell(&lines[i])
 	}
 	f.lines = append(f.lines, lines...)
 	if f.size > functionLimit {
@@ -90,18 +96,6 @@ func (b *Book) add(lines ...Line) {
 	}
 	if b.total > totalLimit {
 		b.trimLargest()
-	}
-}
-
-func (b *Book) tell(l Line) {
-	for f := range b.followers {
-		if f.function != l.Function {
-			continue
-		}
-		select {
-		case f.lines <- l:
-		default: // The follower is too slow; it misses lines, others do not wait.
-		}
 	}
 }
 
@@ -140,6 +134,7 @@ func (b *Book) Tail(function, requestID string, n int) []Line {
 	var found []Line
 	for i := len(f.lines) - 1; i >= 0 && len(found) < n; i-- {
 		if requestID == "" || f.lines[i].RequestID == requestID {
+			f.lines[i].fillLevel()
 			found = append(found, f.lines[i])
 		}
 	}
@@ -147,20 +142,30 @@ func (b *Book) Tail(function, requestID string, n int) []Line {
 	return found
 }
 
-// Follow sends every new line of a function until ctx ends; then the channel is
-// closed. A reader that lags behind misses lines.
-func (b *Book) Follow(ctx context.Context, function string) <-chan Line {
-	f := &follower{function: function, lines: make(chan Line, followBuffer)}
+// Find is what q chooses of what is kept.
+func (b *Book) Find(_ context.Context, q Query) (Page, error) {
 	b.mu.Lock()
-	b.followers[f] = struct{}{}
-	b.mu.Unlock()
-	context.AfterFunc(ctx, func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		delete(b.followers, f)
-		close(f.lines)
-	})
-	return f.lines
+	defer b.mu.Unlock()
+	var found []Line
+	for name, f := range b.functions {
+		if q.Function != "" && q.Function != name {
+			continue
+		}
+		for _, l := range f.lines {
+			if l.fillLevel(); q.Matches(&l) {
+				found = append(found, l)
+			}
+		}
+	}
+	slices.SortFunc(found, func(x, y Line) int { return cmp.Compare(x.ID, y.ID) })
+	if len(found) <= q.Limit {
+		return Page{Lines: found}, nil
+	}
+	found = found[len(found)-q.Limit:]
+	if len(found) == 0 {
+		return Page{}, nil
+	}
+	return Page{Lines: found, Next: found[0].ID}, nil
 }
 
 // Forget drops all lines of a function that was deleted.

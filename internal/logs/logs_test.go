@@ -232,9 +232,13 @@ func TestBook(t *testing.T) {
 		t.Parallel()
 		b, s := setup(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		lines := b.Follow(ctx, "hello")
+		follower, err := b.Follow(ctx, Query{Function: "hello"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := follower.Lines()
 		fmt.Fprintln(s, "first")
-		if l := <-lines; l.Text != "first" {
+		if l := <-lines; l.Text != "first" || !follower.Wanted(&l) {
 			t.Errorf("got %+v", l)
 		}
 		cancel()

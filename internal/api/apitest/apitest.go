@@ -14,6 +14,7 @@ import (
 	"github.com/covefn/cove/internal/api"
 	"github.com/covefn/cove/internal/auth"
 	"github.com/covefn/cove/internal/driver"
+	"github.com/covefn/cove/internal/events"
 	"github.com/covefn/cove/internal/invoke"
 	"github.com/covefn/cove/internal/logs"
 	"github.com/covefn/cove/internal/runtime"
@@ -30,6 +31,7 @@ type Server struct {
 	Invoker   string
 	Functions *Functions
 	Auth      *auth.Service
+	Events    *events.Hub
 
 	mu    sync.Mutex
 	state string
@@ -40,7 +42,7 @@ type Server struct {
 // are kept.
 func Start(t testing.TB, change ...func(*api.Options)) *Server {
 	t.Helper()
-	s := &Server{Functions: NewFunctions(), state: "ok"}
+	s := &Server{Functions: NewFunctions(), state: "ok", Events: events.NewHub(nil)}
 	service, err := auth.New(t.Context(), &tokens{})
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +54,7 @@ func Start(t testing.TB, change ...func(*api.Options)) *Server {
 	if s.Invoker, _, err = service.Create(t.Context(), "caller", auth.RoleInvoke, []string{"hello"}, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	o := api.Options{Functions: s.Functions, Invoker: s, Tokens: service, Instances: s, Logs: s, System: s}
+	o := api.Options{Functions: s.Functions, Invoker: s, Tokens: service, Instances: s, Logs: s, Events: s.Events, System: s}
 	for _, c := range change {
 		c(&o)
 	}
@@ -80,28 +82,47 @@ func (s *Server) State() string {
 func (s *Server) Log(function, requestID, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lines = append(s.lines, logs.Line{Time: time.Now(), Function: function, Version: 1, Instance: "i-1", RequestID: requestID, Text: text})
+	s.lines = append(s.lines, logs.Line{ID: int64(len(s.lines) + 1), Time: time.Now(), Function: function, Version: 1, Instance: "i-1", RequestID: requestID, Stream: logs.StreamStdout, Level: logs.LevelOf(text), Text: text})
 }
 
 // Tail is the log.
 func (s *Server) Tail(function, requestID string, n int) []logs.Line {
+	page, _ := s.Find(context.Background(), logs.Query{Function: function, RequestID: requestID, Limit: n})
+	return page.Lines
+}
+
+// Find is the log.
+func (s *Server) Find(_ context.Context, q logs.Query) (logs.Page, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out []logs.Line
+	var page logs.Page
 	for _, l := range s.lines {
-		if l.Function == function && (requestID == "" || l.RequestID == requestID) {
-			out = append(out, l)
+		if q.Matches(&l) {
+			page.Lines = append(page.Lines, l)
 		}
 	}
-	return out[max(0, len(out)-n):]
+	if n := len(page.Lines) - q.Limit; n > 0 {
+		page.Lines = page.Lines[n:]
+		if q.Limit > 0 {
+			page.Next = page.Lines[0].ID
+		}
+	}
+	return page, nil
 }
 
 // Follow tells one new line and ends.
-func (s *Server) Follow(ctx context.Context, function string) <-chan logs.Line {
-	c := make(chan logs.Line, 1)
-	c <- logs.Line{Time: time.Now(), Function: function, Version: 1, Instance: "i-1", Text: "a new line"}
-	close(c)
-	return c
+func (s *Server) Follow(ctx context.Context, q logs.Query) (*logs.Follower, error) {
+	following, stop := context.WithCancel(ctx)
+	book := logs.NewBook()
+	s.mu.Lock()
+	for range s.lines { // So that the new one is newer than they are.
+		book.Stream("another", 1, "i-1").Say("")
+	}
+	s.mu.Unlock()
+	f, err := book.Follow(following, q)
+	book.Stream(q.Function, 1, "i-1").Say("a new line")
+	stop()
+	return f, err
 }
 
 // Do answers the payload, but for functions with names of their own: "raises",
