@@ -180,7 +180,7 @@ func (x *exchange) serve() *cove.Error {
 	*buf = x.appendEvent((*buf)[:0], body)
 	_, err = x.g.opts.Invoke.Do(x.r.Context(), &invoke.Request{
 		ID: x.id, Version: x.version, Kind: cove.KindHTTP, Event: *buf, Payload: body,
-		Trace: traceparent(x.r.Header), Arrived: x.arrived, Deadline: x.deadline,
+		Method: x.r.Method, Path: x.r.URL.EscapedPath(), Trace: traceparent(x.r.Header), Arrived: x.arrived, Deadline: x.deadline,
 	}, x)
 	// Not in a defer: after a panic nobody knows who still holds it.
 	if cap(*buf) <= maxPooledEvent {

@@ -23,6 +23,21 @@ type Options struct {
 	// Record takes the record of every invocation when it has ended. It must not
 	// block, and may be nil.
 	Record func(*cove.Invocation)
+	// Late takes, for each invocation that ran into its deadline, how long after it
+	// the caller was told. It must not block, and may be nil.
+	Late func(time.Duration)
+	// Tracer names the spans of invocations; nil is none.
+	Tracer Tracer
+}
+
+// Tracer makes a span of each invocation. It is safe for concurrent use.
+type Tracer interface {
+	// Start is the traceparent that the function is handed, of a new span beneath
+	// parent, which is the caller's traceparent or "".
+	Start(parent string) (traceparent string)
+	// End takes the record of the invocation with that traceparent. It must not
+	// block.
+	End(parent, traceparent string, record *cove.Invocation)
 }
 
 // Service runs requests. It is safe for concurrent use.
@@ -41,6 +56,9 @@ func New(o Options) *Service {
 	}
 	if o.Record == nil {
 		o.Record = func(*cove.Invocation) {}
+	}
+	if o.Late == nil {
+		o.Late = func(time.Duration) {}
 	}
 	return &Service{o: o}
 }
@@ -72,11 +90,19 @@ func (s *Service) enter() bool {
 
 // Do is described at Doer.
 func (s *Service) Do(ctx context.Context, r *Request, sink Sink) (*cove.Invocation, *cove.Error) {
-	v := r.Version
-	record := &cove.Invocation{
-		ID: r.ID, Function: v.Function, Version: v.Number, Isolation: v.Config.Isolation,
-		Kind: r.Kind, Time: r.Arrived, Outcome: cove.OutcomeOK, BytesIn: int64(len(r.Payload)),
+	if s.o.Tracer == nil {
+		return s.do(ctx, r, sink)
 	}
+	parent := r.Trace
+	r.Trace = s.o.Tracer.Start(parent)
+	record, err := s.do(ctx, r, sink)
+	s.o.Tracer.End(parent, r.Trace, record)
+	return record, err
+}
+
+func (s *Service) do(ctx context.Context, r *Request, sink Sink) (*cove.Invocation, *cove.Error) {
+	v := r.Version
+	record := newRecord(r)
 	if !s.enter() {
 		return s.end(ctx, record, cove.Errorf(cove.CodeShuttingDown, "Cove is shutting down; try again in a moment"))
 	}
@@ -105,6 +131,7 @@ func (s *Service) Do(ctx context.Context, r *Request, sink Sink) (*cove.Invocati
 		if r.Kind == cove.KindDirect {
 			c.awaitLog() // Who calls directly is shown it.
 		}
+		c.late(err)
 		return s.end(ctx, record, err)
 	}
 }
@@ -127,8 +154,10 @@ func (s *Service) acquire(ctx context.Context, v *cove.Version, record *cove.Inv
 // end completes the record, hands it on, and logs it.
 func (s *Service) end(ctx context.Context, record *cove.Invocation, err *cove.Error) (*cove.Invocation, *cove.Error) {
 	record.Timings.Total = time.Since(record.Time)
+	record.Billed = billed(&record.Timings)
 	if err != nil {
-		record.Outcome, record.Fault, record.Status = string(err.Code), err.Code.Fault(), err.Code.Status()
+		fail(record, err)
+		record.Status = err.Code.Status()
 	} else if record.Outcome == cove.OutcomeOK && ctx.Err() != nil {
 		record.Outcome, record.Fault = outcomeCallerGone, cove.FaultCaller
 	}
@@ -170,6 +199,8 @@ type call struct {
 	segment *logs.Segment
 	sink    Sink
 	timeout time.Duration
+	// deadline is when the handler must have answered.
+	deadline time.Time
 	// last says that this attempt is not followed by another.
 	last bool
 }
@@ -183,20 +214,21 @@ func (c *call) run(ctx context.Context) (_ *cove.Error, retry bool) {
 	if left := time.Until(c.r.Deadline); !c.r.Deadline.IsZero() && left < c.timeout {
 		c.timeout = left
 	}
-	deadline := began.Add(c.timeout)
+	c.deadline = began.Add(c.timeout)
 	c.segment = c.lease.Begin(c.r.ID)
-	answer, err := c.lease.Invoke(deadline, &runtime.Invoke{
+	answer, err := c.lease.Invoke(c.deadline, &runtime.Invoke{
 		Kind: c.r.Kind, RequestID: c.r.ID, TimeoutMS: c.timeout.Milliseconds(), Marker: c.segment.Marker(),
 		Trace: c.r.Trace, Event: c.r.Event, Payload: c.r.Payload,
 	})
 	if err == nil && answer.Stream {
-		err = c.stream(deadline, answer)
+		err = c.stream(c.deadline, answer)
 		c.record.Timings.Run = time.Since(began)
 		c.measure()
 		if err != nil {
 			told, _ := c.failed(err)
 			c.note(told)
 			c.sink.End(told)
+			c.late(told)
 		} else {
 			c.sink.End(nil)
 		}
@@ -229,7 +261,14 @@ func (c *call) measure() {
 // note puts a failure into the record that is not returned: the answer's head
 // was out already.
 func (c *call) note(err *cove.Error) {
-	c.record.Outcome, c.record.Fault = string(err.Code), err.Code.Fault()
+	fail(c.record, err)
+}
+
+// late tells how long after the deadline the caller of a timed out call was told.
+func (c *call) late(err *cove.Error) {
+	if err != nil && err.Code == cove.CodeTimeout {
+		c.service.o.Late(time.Since(c.deadline))
+	}
 }
 
 // stream passes a streamed answer on, piece by piece. The pieces go out on this
