@@ -38,6 +38,9 @@ type Version struct {
 	Config Config `json:"config"`
 	// Package names the code; it is zero while no code was uploaded.
 	Package Package `json:"package,omitzero"`
+	// Disabled is set on the active version of a function that is disabled. It is
+	// known in memory only, beside what never changes of a version.
+	Disabled bool `json:"-"`
 	// Created is when this version was made.
 	Created time.Time `json:"created"`
 	// Note says in a few words what made this version: "code", "config",

@@ -13,7 +13,7 @@ type VersionFiles struct {
 	// Files are contents by path; Skipped are the paths of those that were left
 	// out as they are too large or too many.
 	Files   Files    `json:"files" doc:"Contents by path" nullable:"false"`
-	Skipped []string `json:"skipped,omitempty" doc:"Files that were left out: beyond 1 MiB each, 16 MiB and 2,000 files in all"`
+	Skipped []string `json:"skipped,omitempty" doc:"What was left out: files beyond 1 MiB each, 16 MiB and 2,000 files in all, and links to directories; the first 1,000 of them"`
 }
 
 // Template is a function to begin with.
@@ -63,9 +63,11 @@ type RouteResult struct {
 	Status    int                 `json:"status"`
 	Headers   map[string][]string `json:"headers" nullable:"false"`
 	Body      string              `json:"body" doc:"Text, or base64 if body_base64 is set; cut at 1 MiB"`
-	// BodyBase64 is set where the body is no text, Cut where it was longer.
+	// BodyBase64 is set where the body is no text, Cut where it was longer, Broken
+	// where the answer broke off.
 	BodyBase64 bool          `json:"body_base64,omitempty"`
 	Cut        bool          `json:"cut,omitempty" doc:"Set where the body was longer than what is told"`
+	Broken     bool          `json:"broken,omitempty" doc:"Set where the answer broke off after it had begun; a caller sees the connection cut"`
 	Took       time.Duration `json:"took_ns"`
 	// Invocation is the record, Logs what it printed; absent where no function was
 	// called.
@@ -115,9 +117,15 @@ type BenchRunList struct {
 // BenchStart is the body of a bench run's start.
 type BenchStart struct {
 	// Quick is the form of 2 minutes instead of 10.
-	Quick bool `json:"quick,omitempty"`
+	Quick bool `json:"quick,omitempty" doc:"The form of 2 minutes instead of 10"`
 	// Isolations limits it to these; absent means all that are available.
-	Isolations []string `json:"isolations,omitempty"`
+	Isolations []string `json:"isolations,omitempty" nullable:"false" maxItems:"16" doc:"Only these; absent means all that are available"`
+	// Runtimes and Workloads limit what they are compared with.
+	Runtimes  []string `json:"runtimes,omitempty" nullable:"false" maxItems:"16" doc:"Runtimes of the workloads; absent means all"`
+	Workloads []string `json:"workloads,omitempty" nullable:"false" maxItems:"16" doc:"Workloads to compare with; absent means all. The first one is measured whole, of the others their own time"`
+	// Time is how long it measures, instead of the 10 minutes or Quick's 2;
+	// preparing comes on top.
+	Time cove.Duration `json:"time,omitzero" doc:"Measure for this long instead of 10 minutes or 2: 5s to 2h" example:"1m"`
 }
 
 // CostQuery is a traffic to reckon the cost of, in every isolation of a bench run.
@@ -126,8 +134,9 @@ type CostQuery struct {
 	PerSecond []float64     `json:"per_second" minItems:"1" maxItems:"96" nullable:"false"`
 	KeepAlive cove.Duration `json:"keep_alive,omitzero" doc:"How long an idle instance is kept; absent means 5m"`
 	Min       int           `json:"min,omitempty" minimum:"0" maximum:"1000"`
-	// Workload is one of the report; absent means the no-op.
-	Workload string `json:"workload,omitempty"`
+	// Workload and Runtime are of the report; absent means the first it has bills of.
+	Workload string `json:"workload,omitempty" maxLength:"63" doc:"One that the report has bills of; absent means the first: the no-op"`
+	Runtime  string `json:"runtime,omitempty" maxLength:"63" doc:"Absent means the first of the report"`
 	Prices   Prices `json:"prices,omitzero" doc:"Absent means those of the settings"`
 	// Run is the bench run; absent means the newest that is done.
 	Run string `json:"run,omitempty"`

@@ -59,7 +59,12 @@ type Options struct {
 	Logs      Logs
 	Events    Events
 	System    System
-	Metrics   Metrics
+	// SavedEvents are the payloads that are kept to call functions with.
+	SavedEvents store.Events
+	Routes      Routes
+	Host        Host
+	Bench       Bench
+	Metrics     Metrics
 	// Log gets one line per request at debug, and every internal error. Nil
 	// discards.
 	Log *slog.Logger
@@ -94,6 +99,8 @@ type API struct {
 	// roles are leastRoles.
 	roles map[string]string
 	doc   documents
+	// fileReads has an entry for each answer full of files that is being made.
+	fileReads chan struct{}
 }
 
 // New builds the API. It starts nothing.
@@ -110,12 +117,19 @@ func New(o Options) *API {
 	if o.WriteTimeout == 0 {
 		o.WriteTimeout = 30 * time.Second
 	}
-	a := &API{Options: o, mux: http.NewServeMux(), roles: leastRoles()}
+	a := &API{Options: o, mux: http.NewServeMux(), fileReads: make(chan struct{}, maxFileReads), roles: leastRoles()}
 	a.huma = humago.New(a.mux, humaConfig())
 	a.huma.UseMiddleware(mapStatus)
 	a.registerFunctions()
 	a.registerCode()
 	a.registerVersions()
+	a.registerEnable()
+	a.registerFiles()
+	a.registerTemplates()
+	a.registerSavedEvents()
+	a.registerRouteTest()
+	a.registerHost()
+	a.registerBench()
 	a.registerInvoke()
 	a.registerInstances()
 	a.registerMetrics()

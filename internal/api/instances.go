@@ -57,7 +57,7 @@ func (a *API) registerInstances() {
 		Summary:     "Warm a function up",
 		Description: "Makes instances of the active version ready, without calling the handler, and answers when they are; those that are there count. Instances that nobody calls end as others do: scaling.min keeps some for good. On an error, what was started stays.",
 	}, wire.Warmed{Version: 3, Ready: 2, Took: 12 * time.Millisecond}, a.warmFunction, cove.CodeInvalid, cove.CodeNotFound, cove.CodeNoCode,
-		cove.CodeInitError, cove.CodeInitTimeout, cove.CodeTimeout, cove.CodeSandboxStartFailed, cove.CodeOverloaded, cove.CodeUnavailable, cove.CodeShuttingDown)
+		cove.CodeDisabled, cove.CodeInitError, cove.CodeInitTimeout, cove.CodeTimeout, cove.CodeSandboxStartFailed, cove.CodeOverloaded, cove.CodeUnavailable, cove.CodeShuttingDown)
 	register(a, huma.Operation{
 		OperationID: "recycleFunction", Method: http.MethodPost, Path: Prefix + "/functions/{name}/recycle", Tags: []string{"run"},
 		Summary:     "Replace a function's instances",
@@ -88,7 +88,7 @@ type warmInput struct {
 type warmOutput struct{ Body wire.Warmed }
 
 func (a *API) warmFunction(ctx context.Context, in *warmInput) (*warmOutput, error) {
-	v, err := a.active(in.Name)
+	v, err := a.enabled(in.Name)
 	if err != nil {
 		return nil, err
 	}

@@ -33,18 +33,18 @@ func (a *API) registerInvoke() {
 		}}},
 		Responses: map[string]*huma.Response{"200": response[wire.Result](a, "The function was called", exampleResult())},
 	}, a.invokeFunction, cove.CodeInvalid, cove.CodeNotFound, cove.CodeNoCode, cove.CodeRequestTimeout, cove.CodeTooLarge,
-		cove.CodeQueueFull, cove.CodeOverloaded, cove.CodeSandboxStartFailed, cove.CodeUnavailable, cove.CodeShuttingDown)
+		cove.CodeDisabled, cove.CodeQueueFull, cove.CodeOverloaded, cove.CodeSandboxStartFailed, cove.CodeUnavailable, cove.CodeShuttingDown)
 	register(a, huma.Operation{
 		OperationID: "readyFunction", Method: http.MethodPost, Path: Prefix + "/functions/{name}/ready", Tags: []string{"run"},
 		Summary: "Wait until a function is loaded", Description: "Starts an instance of the active version if there is none, and answers when it has loaded the handler; or with the error of loading it. The handler is not called.",
-	}, wire.Ready{Version: 3, Took: 42 * time.Millisecond}, a.readyFunction, cove.CodeNotFound, cove.CodeNoCode,
+	}, wire.Ready{Version: 3, Took: 42 * time.Millisecond}, a.readyFunction, cove.CodeNotFound, cove.CodeNoCode, cove.CodeDisabled,
 		cove.CodeInitError, cove.CodeInitTimeout, cove.CodeSandboxStartFailed, cove.CodeOverloaded, cove.CodeUnavailable)
 }
 
 type readyOutput struct{ Body wire.Ready }
 
 func (a *API) readyFunction(ctx context.Context, in *NameInput) (*readyOutput, error) {
-	v, err := a.active(in.Name)
+	v, err := a.enabled(in.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +65,15 @@ func (a *API) active(name string) (*cove.Version, error) {
 		return nil, cove.Errorf(cove.CodeNoCode, "function %q has no code yet: upload it with PUT %s/functions/%s/code", name, Prefix, name)
 	}
 	return v, nil
+}
+
+// enabled is active, if the function is not disabled.
+func (a *API) enabled(name string) (*cove.Version, error) {
+	v, err := a.active(name)
+	if err == nil && v.Disabled {
+		return nil, errDisabled(name)
+	}
+	return v, err
 }
 
 func (a *API) invokeFunction(w http.ResponseWriter, r *http.Request) error {
@@ -94,7 +103,8 @@ func (a *API) invokeFunction(w http.ResponseWriter, r *http.Request) error {
 	if failed == nil {
 		failed = sink.failed
 	}
-	if failed != nil && failed.Code.Fault() != cove.FaultFunction {
+	// A function that is disabled has not failed: it was not asked.
+	if failed != nil && (failed.Code.Fault() != cove.FaultFunction || failed.Code == cove.CodeDisabled) {
 		return failed
 	}
 	a.writeResult(w, req, record, sink.answer, failed)

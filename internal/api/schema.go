@@ -43,6 +43,7 @@ func humaConfig() huma.Config {
 				{Name: "versions", Description: "Every state a function had"},
 				{Name: "run", Description: "Invoke, warm up, read logs"},
 				{Name: "tokens", Description: "Who may call"},
+				{Name: "bench", Description: "Compare the isolations on this machine"},
 				{Name: "metrics", Description: "What happened: over time, and call by call"},
 				{Name: "system", Description: "The daemon and what it can do"},
 			},

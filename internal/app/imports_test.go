@@ -20,9 +20,9 @@ var mayImport = map[string][]string{
 	"cmd/cove":         {"internal/app", "internal/cli", "internal/config", "internal/driver"},
 	"images":           {},
 	"internal/app":     {"..."},
-	"internal/cli":     {"client", "client/wire", "internal/bench/...", "internal/bench", "internal/cli/...", "internal/config", "internal/driver", "internal/image", "internal/strictjson"},
+	"internal/cli":     {"internal/templates", "client", "client/wire", "internal/bench/...", "internal/bench", "internal/cli/...", "internal/config", "internal/driver", "internal/image", "internal/strictjson"},
 	"internal/config":  {},
-	"internal/api":     {"internal/metrics", "client/wire", "internal/invoke", "internal/deploy", "internal/driver", "internal/runtime", "internal/store", "internal/logs", "internal/strictjson", "internal/auth", "internal/requestid", "internal/events"},
+	"internal/api":     {"client/wire", "internal/invoke", "internal/deploy", "internal/driver", "internal/runtime", "internal/store", "internal/logs", "internal/strictjson", "internal/auth", "internal/requestid", "internal/events", "internal/metrics", "internal/code", "internal/templates", "internal/bench"},
 	"internal/gateway": {"internal/invoke", "internal/route", "internal/runtime", "internal/requestid"},
 	"internal/invoke":  {"internal/pool", "internal/runtime", "internal/logs", "internal/driver"},
 	"internal/deploy":  {"internal/code", "internal/route", "internal/runtime", "internal/store", "internal/driver"},
@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 
 	"internal/cli/local":       {},
 	"internal/strictjson":      {},
+	"internal/templates":       {"client/wire", "internal/strictjson"},
 	"internal/requestid":       {},
 	"internal/driver/host":     {"internal/driver"},
 	"internal/driver/docker":   {"internal/driver", "internal/driver/host"},
@@ -54,7 +55,7 @@ var mayImport = map[string][]string{
 	"internal/store/storetest": {"internal/store"},
 
 	"internal/api/apitest": {
-		"client/wire", "internal/api", "internal/auth", "internal/deploy", "internal/driver",
+		"client/wire", "internal/api", "internal/auth", "internal/code", "internal/deploy", "internal/driver", "internal/events",
 		"internal/invoke", "internal/logs", "internal/runtime", "internal/store",
 	},
 	"internal/scale/sim":          {"internal/scale"},

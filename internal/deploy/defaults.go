@@ -38,6 +38,13 @@ func (c completing) Activate(ctx context.Context, name string, number int, ifRev
 	return f, err
 }
 
+// SetDisabled is the store's.
+func (c completing) SetDisabled(ctx context.Context, name string, disabled bool, ifRevision int64) (cove.Function, error) {
+	f, err := c.Functions.SetDisabled(ctx, name, disabled, ifRevision)
+	complete(&f.Version.Config.Scaling)
+	return f, err
+}
+
 // Function is the store's.
 func (c completing) Function(ctx context.Context, name string) (cove.Function, error) {
 	f, err := c.Functions.Function(ctx, name)

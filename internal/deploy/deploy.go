@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/code"
 )
 
 // Code is a code package on its way in: an archive, or files given one by one.
@@ -81,6 +82,9 @@ type Functions interface {
 	Update(ctx context.Context, name string, change Change) (Deployed, error)
 	Rollback(ctx context.Context, name string, to Target) (Deployed, error)
 	Delete(ctx context.Context, name string, ifRevision int64) error
+	// SetDisabled disables the function or enables it. Where it is that already,
+	// nothing is changed.
+	SetDisabled(ctx context.Context, name string, disabled bool, ifRevision int64) (cove.Function, error)
 
 	Get(ctx context.Context, name string) (cove.Function, error)
 	// List is one page in the order of names, and how many there are in all.
@@ -89,6 +93,8 @@ type Functions interface {
 	Version(ctx context.Context, name string, number int) (cove.Version, error)
 	// Archive opens the package of a version as it was uploaded.
 	Archive(ctx context.Context, name string, number int) (io.ReadCloser, cove.Package, error)
+	// Files are those of a version's package.
+	Files(ctx context.Context, name string, number int) (code.Files, error)
 	// Active is the version that requests to name are given now, from memory;
 	// nil if there is no such function. The caller must not change it.
 	Active(name string) *cove.Version

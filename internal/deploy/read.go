@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/code"
 )
 
 // The length of a page of List.
@@ -106,4 +107,16 @@ func clone(cfg cove.Config) cove.Config {
 		cfg.CORS = &c
 	}
 	return cfg
+}
+
+// Files implements Functions.
+func (s *Service) Files(ctx context.Context, name string, number int) (code.Files, error) {
+	v, err := s.Version(ctx, name, number)
+	if err != nil {
+		return code.Files{}, err
+	}
+	if v.Package == (cove.Package{}) {
+		return code.Files{}, cove.Errorf(cove.CodeNoCode, "version %d of %s has no code", number, name)
+	}
+	return s.Code.Files(ctx, v.Package)
 }

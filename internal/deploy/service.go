@@ -92,6 +92,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	sorted := make([]*cove.Function, len(all))
 	for i := range all {
 		f := &all[i]
+		f.Version.Disabled = f.Disabled
 		sorted[i] = f
 		s.byName.Store(f.Name, f)
 		s.noteGrowth(f)
@@ -110,7 +111,8 @@ func New(ctx context.Context, o Options) (*Service, error) {
 
 // Subscribe has changed called for every switch of an active version, after it
 // is on disk and before the call that made it returns. old is nil for a new
-// function and now for a deleted one. The calls come one at a time, in order;
+// function and now for a deleted one; a function that was disabled or enabled has
+// the same version in both, which differs in Disabled only. The calls come one at a time, in order;
 // changed must be quick and must not change functions itself.
 func (s *Service) Subscribe(changed func(old, now *cove.Version)) (cancel func()) {
 	s.changes.Lock()
@@ -215,6 +217,7 @@ func (s *Service) Delete(ctx context.Context, name string, ifRevision int64) err
 
 // publish makes f what requests are given. changes is held.
 func (s *Service) publish(old, f *cove.Function) (cove.Function, error) {
+	f.Version.Disabled = f.Disabled
 	s.byName.Store(f.Name, f)
 	s.resort(f.Name, f)
 	s.noteGrowth(f)

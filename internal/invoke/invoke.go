@@ -107,6 +107,9 @@ func (s *Service) do(ctx context.Context, r *Request, sink Sink) (*cove.Invocati
 		return s.end(ctx, record, cove.Errorf(cove.CodeShuttingDown, "Cove is shutting down; try again in a moment"))
 	}
 	defer s.running.Done()
+	if v.Disabled {
+		return s.end(ctx, record, cove.Errorf(cove.CodeDisabled, "the function %s is disabled", v.Function))
+	}
 	if v.Package.SHA256 == "" {
 		return s.end(ctx, record, cove.Errorf(cove.CodeNoCode, "function %s has no code yet: upload it with `cove deploy`", v.Function))
 	}

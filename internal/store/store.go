@@ -5,6 +5,8 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"time"
 
 	"github.com/covefn/cove"
 )
@@ -15,6 +17,7 @@ import (
 // CodePreconditionFailed (another revision), CodeInternal.
 type Store interface {
 	Functions
+	Events
 	Tokens
 	Users
 	Sessions
@@ -40,7 +43,9 @@ type Functions interface {
 	AddVersion(ctx context.Context, v cove.Version, ifRevision int64) (cove.Function, error)
 	// Activate makes an existing version the active one.
 	Activate(ctx context.Context, name string, number int, ifRevision int64) (cove.Function, error)
-	// DeleteFunction removes the function with all its versions.
+	// SetDisabled disables the function or enables it.
+	SetDisabled(ctx context.Context, name string, disabled bool, ifRevision int64) (cove.Function, error)
+	// DeleteFunction removes the function with all its versions and events.
 	DeleteFunction(ctx context.Context, name string, ifRevision int64) error
 	Function(ctx context.Context, name string) (cove.Function, error)
 	// AllFunctions is every function, by name; for start-up.
@@ -53,4 +58,24 @@ type Functions interface {
 	PruneVersions(ctx context.Context, name string, keep int) error
 	// Packages are the digests of all packages that a version refers to.
 	Packages(ctx context.Context) (map[string]bool, error)
+}
+
+// Event is a payload that is kept to call a function with.
+type Event struct {
+	// Name is unique among those of the function.
+	Name string `json:"name"`
+	// Body is JSON.
+	Body    json.RawMessage `json:"body"`
+	Updated time.Time       `json:"updated"`
+}
+
+// Events keeps saved events. They go with their function.
+type Events interface {
+	// Events are those of one function, by name.
+	Events(ctx context.Context, function string) ([]Event, error)
+	// PutEvent keeps e, instead of one of its name. It is CodeNotFound without the
+	// function, and CodeConflict where it has limit others.
+	PutEvent(ctx context.Context, function string, e Event, limit int) error
+	// DeleteEvent is CodeNotFound where there is none of that name.
+	DeleteEvent(ctx context.Context, function, name string) error
 }

@@ -31,6 +31,7 @@ type Server struct {
 	Invoker   string
 	Functions *Functions
 	Auth      *auth.Service
+	Surface   *Surface
 	Events    *events.Hub
 
 	mu    sync.Mutex
@@ -42,7 +43,7 @@ type Server struct {
 // are kept.
 func Start(t testing.TB, change ...func(*api.Options)) *Server {
 	t.Helper()
-	s := &Server{Functions: NewFunctions(), state: "ok", Events: events.NewHub(nil)}
+	s := &Server{Functions: NewFunctions(), Surface: NewSurface(), state: "ok", Events: events.NewHub(nil)}
 	service, err := auth.New(t.Context(), &tokens{})
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +55,7 @@ func Start(t testing.TB, change ...func(*api.Options)) *Server {
 	if s.Invoker, _, err = service.Create(t.Context(), "caller", auth.RoleInvoke, []string{"hello"}, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	o := api.Options{Functions: s.Functions, Invoker: s, Tokens: service, Instances: s, Logs: s, Events: s.Events, System: s}
+	o := api.Options{Functions: s.Functions, Invoker: s, Tokens: service, Instances: s, Logs: s, Events: s.Events, System: s, SavedEvents: s.Surface, Routes: s.Surface, Host: s.Surface, Bench: s.Surface}
 	for _, c := range change {
 		c(&o)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/code"
 	"github.com/covefn/cove/internal/deploy"
 )
 
@@ -189,6 +190,34 @@ func (f *Functions) Delete(_ context.Context, name string, rev int64) error {
 	delete(f.active, name)
 	delete(f.versions, name)
 	return nil
+}
+
+// SetDisabled counts as a change where it is one.
+func (f *Functions) SetDisabled(_ context.Context, name string, disabled bool, rev int64) (cove.Function, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fn, err := f.find(name, rev)
+	if err != nil || fn.Disabled == disabled {
+		return fn, err
+	}
+	fn.Disabled, fn.Version.Disabled = disabled, disabled
+	fn.Revision++
+	f.active[name] = fn
+	return fn, nil
+}
+
+// Files are one called main.py, with what was uploaded.
+func (f *Functions) Files(ctx context.Context, name string, number int) (code.Files, error) {
+	v, err := f.Version(ctx, name, number)
+	if err != nil {
+		return code.Files{}, err
+	}
+	if v.Package.SHA256 == "" {
+		return code.Files{}, cove.Errorf(cove.CodeNoCode, "version %d of %s has no code", number, name)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return code.Files{Contents: map[string][]byte{"main.py": f.code[v.Package.SHA256]}}, nil
 }
 
 // Get is the function.

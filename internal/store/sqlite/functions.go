@@ -93,6 +93,27 @@ func (s *Store) Activate(ctx context.Context, name string, number int, ifRevisio
 	return f, err
 }
 
+// SetDisabled implements store.Functions.
+func (s *Store) SetDisabled(ctx context.Context, name string, disabled bool, ifRevision int64) (cove.Function, error) {
+	var f cove.Function
+	err := s.tx(ctx, "disable a function", func(tx *sql.Tx) error {
+		row, err := s.expect(ctx, tx, name, ifRevision)
+		if err != nil {
+			return err
+		}
+		v, err := s.version(ctx, tx, name, row.active)
+		if err != nil {
+			return err
+		}
+		row.disabled = disabled
+		f = row.function(v, fromMicros(toMicros(time.Now())))
+		_, err = tx.ExecContext(ctx, `UPDATE functions SET revision = ?, disabled = ?, updated = ? WHERE name = ?`,
+			f.Revision, disabled, toMicros(f.Updated), name)
+		return err
+	})
+	return f, err
+}
+
 // DeleteFunction implements store.Functions.
 func (s *Store) DeleteFunction(ctx context.Context, name string, ifRevision int64) error {
 	return s.tx(ctx, "delete a function", func(tx *sql.Tx) error {
@@ -106,7 +127,7 @@ func (s *Store) DeleteFunction(ctx context.Context, name string, ifRevision int6
 
 const versionColumns = `v.id, v.function, v.number, v.config, v.env, v.sha256, v.format, v.size, v.unpacked, v.files, v.created, v.note`
 
-const selectFunctions = `SELECT f.name, f.revision, f.last, f.created, f.updated, ` + versionColumns + `
+const selectFunctions = `SELECT f.name, f.revision, f.disabled, f.created, f.updated, ` + versionColumns + `
 	FROM functions f JOIN versions v ON v.function = f.name AND v.number = f.active`
 
 // Function implements store.Functions.
@@ -203,17 +224,18 @@ type head struct {
 	name             string
 	revision         int64
 	active, last     int
+	disabled         bool
 	created, updated int64
 }
 
 func (h head) function(v cove.Version, updated time.Time) cove.Function {
-	return cove.Function{Name: h.name, Revision: h.revision + 1, Version: v, Created: fromMicros(h.created), Updated: updated}
+	return cove.Function{Name: h.name, Revision: h.revision + 1, Version: v, Disabled: h.disabled, Created: fromMicros(h.created), Updated: updated}
 }
 
 func current(ctx context.Context, tx *sql.Tx, name string) (head, error) {
 	h := head{name: name}
-	err := tx.QueryRowContext(ctx, `SELECT revision, active, last, created, updated FROM functions WHERE name = ?`, name).
-		Scan(&h.revision, &h.active, &h.last, &h.created, &h.updated)
+	err := tx.QueryRowContext(ctx, `SELECT revision, active, last, disabled, created, updated FROM functions WHERE name = ?`, name).
+		Scan(&h.revision, &h.active, &h.last, &h.disabled, &h.created, &h.updated)
 	if errors.Is(err, sql.ErrNoRows) {
 		return h, noFunction(name)
 	}
@@ -284,9 +306,8 @@ func (s *Store) scanVersion(row scanner, before ...any) (cove.Version, error) {
 
 func (s *Store) scanFunction(row scanner) (cove.Function, error) {
 	var f cove.Function
-	var last int
 	var created, updated int64
-	v, err := s.scanVersion(row, &f.Name, &f.Revision, &last, &created, &updated)
+	v, err := s.scanVersion(row, &f.Name, &f.Revision, &f.Disabled, &created, &updated)
 	if err != nil {
 		return cove.Function{}, err
 	}
