@@ -36,6 +36,7 @@ import (
 	"github.com/covefn/cove/internal/route"
 	"github.com/covefn/cove/internal/runtime"
 	"github.com/covefn/cove/internal/store/sqlite"
+	"github.com/covefn/cove/web"
 )
 
 // maxAnswer is the largest answer of a handler that is not streamed.
@@ -333,7 +334,11 @@ func (a *App) openDoors(ctx context.Context, version string) error {
 		System: &system{app: a, version: version}, Log: a.log,
 		BodyTimeout: a.cfg.BodyTimeout, WriteTimeout: a.cfg.WriteTimeout,
 	})
-	a.api = &http.Server{Handler: handler, ReadHeaderTimeout: a.cfg.HeadTimeout, IdleTimeout: a.cfg.IdleTimeout, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
+	console, err := web.Handler(web.Files(), handler)
+	if err != nil {
+		return err
+	}
+	a.api = &http.Server{Handler: console, ReadHeaderTimeout: a.cfg.HeadTimeout, IdleTimeout: a.cfg.IdleTimeout, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
 	forget, err := local.Leave(baseURL(a.apiListener), tokenFile)
 	if err != nil {
 		// Only a convenience for who types commands.
