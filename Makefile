@@ -54,8 +54,12 @@ deps: ## Install what is missing and start Docker where it does not run
 	@scripts/deps.sh
 
 .PHONY: build
-build: ## Build bin/cove
+build: web ## Build bin/cove, the console in it
 	@CGO_ENABLED=0 go build -trimpath -buildvcs=$(BUILDVCS) -ldflags '-s -w' -o bin/cove ./cmd/cove
+
+.PHONY: web
+web: ## Build the console into web/dist, where its sources are newer
+	@scripts/web.sh
 
 .PHONY: runsc
 runsc: bin/runsc ## Build bin/runsc, gVisor's sandbox
@@ -69,4 +73,4 @@ images: build ## Build the runtime images, those that are not up to date
 
 .PHONY: clean
 clean: ## Remove what was built; the state of `make run` stays
-	@$(SUDO) rm -rf bin .cache/images .cache/staticcheck .cache/cgroup2
+	@$(SUDO) rm -rf bin .cache/images .cache/staticcheck .cache/cgroup2 web/node_modules && find web/dist -mindepth 1 ! -name placeholder.html -delete

@@ -19,6 +19,7 @@ var mayImport = map[string][]string{
 	"client":           {"client/wire"},
 	"cmd/cove":         {"internal/app", "internal/cli", "internal/config", "internal/driver"},
 	"images":           {},
+	"web":              {},
 	"internal/app":     {"..."},
 	"internal/cli":     {"internal/templates", "client", "client/wire", "internal/bench/...", "internal/bench", "internal/cli/...", "internal/config", "internal/driver", "internal/image", "internal/strictjson"},
 	"internal/config":  {},
