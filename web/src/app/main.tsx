@@ -13,7 +13,7 @@ import { createRoot } from "react-dom/client";
 import { setUpClient } from "@/api/client";
 import { newQueryClient } from "@/api/queries";
 
-import { styleNonce } from "./nonce";
+import { styleNonce } from "@/components/nonce";
 import { newRouter } from "./router";
 import { colorSchemeManager, theme } from "./theme";
 

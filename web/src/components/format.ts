@@ -6,13 +6,13 @@ const byteUnits = ["B", "KiB", "MiB", "GiB", "TiB"];
 /** Bytes as the API gives them: a number, or a string such as "128MiB". */
 export type ByteSize = number | string;
 
-/** parseBytes reads what the API calls a size; NaN for what is none. */
+/** parseBytes reads what the API calls a size, as it does: K and KiB are 1024, KB is 1000; NaN for what is none. */
 export function parseBytes(size: ByteSize | undefined): number {
   if (typeof size === "number") return size;
-  const match = /^\s*([0-9]+(?:\.[0-9]+)?)\s*(?:([kmgt])(?:i?b)?|b)?\s*$/i.exec(size ?? "");
+  const match = /^\s*([0-9]+(?:\.[0-9]+)?)\s*(?:([kmgt])(i?b)?|b)?\s*$/i.exec(size ?? "");
   if (!match) return Number.NaN;
   const power = match[2] ? "kmgt".indexOf(match[2].toLowerCase()) + 1 : 0;
-  return Number(match[1]) * kibi ** power;
+  return Number(match[1]) * (match[3]?.toLowerCase() === "b" ? 1000 : kibi) ** power;
 }
 
 /** 134217728 -> "128 MiB". */
