@@ -15,7 +15,7 @@ func (a *API) registerEnable() {
 	register(a, huma.Operation{
 		OperationID: "disableFunction", Method: http.MethodPost, Path: Prefix + "/functions/{name}/disable", Tags: []string{"functions"},
 		Summary:     "Disable a function",
-		Description: "Every request that begins after the answer is answered `function_disabled`, on the route and here; what is under way is finished, and idle instances are ended. The function keeps its route, versions and memory reservation, and can be changed. Disabling what is disabled changes nothing.",
+		Description: "Every request that begins after the answer is answered `function_disabled`, on the route and here; what is under way is finished, and idle instances are ended. The function keeps its route and versions, and can be changed. Disabling what is disabled changes nothing.",
 	}, disabled, a.disableFunction, cove.CodeInvalid, cove.CodeNotFound, cove.CodePreconditionFailed)
 	register(a, huma.Operation{
 		OperationID: "enableFunction", Method: http.MethodPost, Path: Prefix + "/functions/{name}/enable", Tags: []string{"functions"},

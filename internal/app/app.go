@@ -22,6 +22,7 @@ import (
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/internal/api"
 	"github.com/covefn/cove/internal/auth"
+	"github.com/covefn/cove/internal/bench/runs"
 	"github.com/covefn/cove/internal/cli/local"
 	"github.com/covefn/cove/internal/code"
 	"github.com/covefn/cove/internal/config"
@@ -32,9 +33,11 @@ import (
 	"github.com/covefn/cove/internal/image"
 	"github.com/covefn/cove/internal/invoke"
 	"github.com/covefn/cove/internal/logs"
+	"github.com/covefn/cove/internal/machine"
 	"github.com/covefn/cove/internal/pool"
 	"github.com/covefn/cove/internal/route"
 	"github.com/covefn/cove/internal/runtime"
+	"github.com/covefn/cove/internal/store"
 	"github.com/covefn/cove/internal/store/sqlite"
 	"github.com/covefn/cove/web"
 )
@@ -64,6 +67,11 @@ type App struct {
 	logs       *logs.Book
 	events     *events.Hub
 
+	machine *machine.Meter
+	bench   *runs.Runs
+	saved   store.Events
+
+	routes          *gateway.Gateway
 	gateway         *gateway.Server
 	api             *http.Server
 	gatewayListener net.Listener
@@ -119,6 +127,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, version strin
 		return nil, err
 	}
 	if err := a.pool.Recover(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.openMachine(); err != nil {
 		return nil, err
 	}
 	return a, a.openDoors(ctx, version)
@@ -247,6 +258,7 @@ func (a *App) openFunctions(ctx context.Context) error {
 		return err
 	}
 	a.onClose(store.Close)
+	a.saved = store
 	if a.packages, err = code.New(a.cfg.Data, code.Limits{}, a.log); err != nil {
 		return err
 	}
@@ -262,7 +274,7 @@ func (a *App) openFunctions(ctx context.Context) error {
 			release := a.packages.Hold(sha256)
 			return a.packages.Dir(cove.Package{SHA256: sha256}), release, nil
 		},
-		Active: func(name string) *cove.Version { return a.deploy.Active(name) },
+		Active: func(name string) *cove.Version { return enabled(a.deploy.Active(name)) },
 		Logs:   a.logs, Memory: a.memory(), StemMemory: a.cfg.StemMemory.Of(a.memory()), Stems: int(a.cfg.Stems), StartTimeout: a.cfg.StartTimeout, MaxAnswer: maxAnswer, Log: a.log,
 	})
 	a.invoker = invoke.New(invoke.Options{Pool: a.pool, Log: a.log, Record: a.events.Invocation})
@@ -283,13 +295,24 @@ func (a *App) openFunctions(ctx context.Context) error {
 
 // changed follows every change of a function's active version.
 func (a *App) changed(old, active *cove.Version) {
-	a.pool.Switch(old, active)
+	if was, is := enabled(old), enabled(active); was != nil || is != nil {
+		a.pool.Switch(was, is)
+	}
 	a.tellChange(old, active)
 	if active == nil {
 		a.logs.Forget(old.Function)
 	} else {
 		a.compiler.add(active)
 	}
+}
+
+// enabled is v, or nil if its function is disabled: the pool then does what it
+// does for one that is deleted, and keeps nothing of it.
+func enabled(v *cove.Version) *cove.Version {
+	if v == nil || v.Disabled {
+		return nil
+	}
+	return v
 }
 
 func (a *App) memory() cove.ByteSize {
@@ -308,10 +331,11 @@ func (a *App) openGateway(routes *route.Table[*cove.Version]) error {
 		}
 		proxies = append(proxies, p)
 	}
-	a.gateway = gateway.New(gateway.Options{
+	a.routes = gateway.New(gateway.Options{
 		Routes: routes, Invoke: a.invoker, Authorizer: a.auth, Log: a.log, TrustedProxies: proxies,
 		HeadTimeout: a.cfg.HeadTimeout, BodyTimeout: a.cfg.BodyTimeout, WriteTimeout: a.cfg.WriteTimeout, IdleTimeout: a.cfg.IdleTimeout, MaxConnections: a.cfg.MaxConnections,
-	}).Server()
+	})
+	a.gateway = a.routes.Server()
 	return nil
 }
 
@@ -332,6 +356,7 @@ func (a *App) openDoors(ctx context.Context, version string) error {
 	handler := api.New(api.Options{
 		Functions: a.deploy, Invoker: a.invoker, Tokens: a.auth, Instances: instances{a.pool, a.log}, Logs: a.logs, Events: a.events,
 		System: &system{app: a, version: version}, Log: a.log,
+		SavedEvents: a.saved, Routes: a.routes, Host: a.machine, Bench: a.bench,
 		BodyTimeout: a.cfg.BodyTimeout, WriteTimeout: a.cfg.WriteTimeout,
 	})
 	console, err := web.Handler(web.Files(), handler)

@@ -15,7 +15,7 @@ func (a *App) snapshot(version string) func(context.Context) wire.SystemEvent {
 		if info.Stems = (instances{a.pool, a.log}).Stems(); info.Stems == nil {
 			info.Stems = []wire.Stem{}
 		}
-		return wire.SystemEvent{System: info}
+		return wire.SystemEvent{System: info, Host: new(a.machine.Now())}
 	}
 }
 
@@ -26,8 +26,13 @@ func (a *App) tellChange(old, active *cove.Version) {
 		return
 	}
 	e := wire.FunctionEvent{Name: active.Function, Change: "updated", Version: active.Number}
-	if old == nil {
+	switch {
+	case old == nil:
 		e.Change = "created"
+	case active.Disabled && !old.Disabled:
+		e.Change = "disabled"
+	case old.Disabled && !active.Disabled:
+		e.Change = "enabled"
 	}
 	if f, err := a.deploy.Get(context.Background(), active.Function); err == nil {
 		e.Revision = f.Revision

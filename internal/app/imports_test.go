@@ -42,6 +42,8 @@ var mayImport = map[string][]string{
 
 	"internal/bench":           {},
 	"internal/bench/workloads": {},
+	"internal/bench/runs":      {"client/wire"},
+	"internal/machine":         {"client/wire", "internal/bench"},
 	"internal/bench/compare":   {"client", "client/wire", "internal/bench", "internal/bench/workloads", "internal/driver", "internal/image", "internal/runtime"},
 
 	"internal/cli/local":       {},

@@ -24,6 +24,7 @@ func (a *App) Serve(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { a.pool.Run(background) })
 	loops.Go(func() { a.compiler.run(background) })
+	loops.Go(func() { a.machine.Run(background) })
 	loops.Go(func() { a.events.Run(background) })
 	sweeper := deploy.NewSweeper(a.deploy, 0)
 	sweeper.Start(background)
@@ -57,7 +58,9 @@ func (a *App) startMinimum(ctx context.Context) error {
 			return err
 		}
 		for i := range page {
-			a.pool.Switch(nil, a.deploy.Active(page[i].Name))
+			if v := enabled(a.deploy.Active(page[i].Name)); v != nil {
+				a.pool.Switch(nil, v)
+			}
 		}
 		after = page[len(page)-1].Name
 	}
@@ -75,6 +78,7 @@ func serveError(err error) error {
 // API stays until the end, so that who watches sees what happens.
 func (a *App) drain(ctx context.Context) error {
 	a.setState("draining")
+	a.bench.Stop()
 	a.log.Info("shutting down: no new requests are taken", "drain_timeout", a.cfg.DrainTimeout)
 	patience, cancel := context.WithTimeout(ctx, a.cfg.DrainTimeout)
 	defer cancel()

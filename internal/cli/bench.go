@@ -18,6 +18,7 @@ import (
 
 	"github.com/covefn/cove/internal/bench"
 	"github.com/covefn/cove/internal/bench/compare"
+	"github.com/covefn/cove/internal/bench/runs"
 	"github.com/covefn/cove/internal/bench/workloads"
 	"github.com/covefn/cove/internal/config"
 )
@@ -36,6 +37,7 @@ type benchFlags struct {
 	isolations, runtimes, workloads []string
 	data                            string
 	html, out                       string
+	progress                        string
 	seed                            uint64
 	prices                          bench.Prices
 	traffic                         []string
@@ -74,6 +76,7 @@ measured is told in docs/performance.md.`,
 	}
 	f.bind(c.Flags())
 	_ = c.RegisterFlagCompletionFunc("isolation", cobra.FixedCompletions([]string{"gvisor", "docker", "runc"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("progress", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("workloads", cobra.FixedCompletions(workloads.Names(), cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("runtimes", cobra.FixedCompletions([]string{"python", "node"}, cobra.ShellCompDirectiveNoFileComp))
 	return a.printable(c)
@@ -89,6 +92,7 @@ func (f *benchFlags) bind(flags *pflag.FlagSet) {
 	flags.StringVarP(&f.data, "data", "d", "", "`event` in JSON for the functions in the folders, @FILE for a file's")
 	flags.StringVar(&f.out, "out", "", "`directory` for the report (default ./cove-bench-TIME)")
 	flags.StringVar(&f.html, "html", "", "write the page to this `file` too")
+	flags.StringVar(&f.progress, "progress", "text", "`form` of what is told on standard error: text, or json for one object in each line")
 	flags.StringSliceVar(&f.traffic, "traffic", []string{"1"}, "`calls` per second for the bill: a number, or one for each part of a day")
 	flags.DurationVar(&f.keepAlive, "keep-alive", 5*time.Minute, "`time` that an idle instance is kept, for the bill")
 	flags.IntVar(&f.min, "min", 0, "`number` of instances always kept, for the bill")
@@ -125,6 +129,9 @@ func (a *app) benchOptions(cmd *cobra.Command, dirs []string, f *benchFlags) (co
 	}
 	if f.prices.VCPUHour < 0 || f.prices.GiBHour < 0 || f.keepAlive < 0 || f.min < 0 {
 		return o, usagef("prices, --keep-alive and --min cannot be negative")
+	}
+	if f.progress != "text" && f.progress != "json" {
+		return o, usagef("--progress %s: it is text or json", f.progress)
 	}
 	for _, text := range f.traffic {
 		rate, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
@@ -226,7 +233,9 @@ func (a *app) bench(ctx context.Context, o compare.Options, f benchFlags) error 
 		out = "cove-bench-" + time.Now().Format("20060102-150405")
 	}
 	p := &benchProgress{app: a}
-	o.Tell = p.tell
+	if o.Tell = p.tell; f.progress == "json" {
+		o.Tell = a.tellJSON
+	}
 	report, err := compare.Run(ctx, o)
 	p.end()
 	if report == nil {
@@ -273,6 +282,14 @@ func saveReport(r *bench.Report, out, html string) error {
 		}
 	}
 	return nil
+}
+
+// tellJSON tells how far a run is, for programs.
+func (a *app) tellJSON(at compare.Progress) {
+	line, err := json.Marshal(runs.Progress{Part: at.Part, Phase: at.Phase, Left: at.Left})
+	if err == nil {
+		fmt.Fprintf(a.err, "%s\n", line)
+	}
 }
 
 // benchProgress tells how far a run is: on a terminal in one line that changes,

@@ -31,6 +31,9 @@ type exchange struct {
 	reserved int64     // bytes of Gateway.bodies, of the version's function
 	unread   bool      // there is a body, and it was not read to its end
 
+	trusted bool             // the caller may call every function; see Gateway.Try
+	record  *cove.Invocation // of the call, once it has ended
+
 	started bool // the head of an answer was written
 	failed  bool // a problem was written, and is whole
 	broken  bool // what was sent must be cut off

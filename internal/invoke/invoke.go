@@ -131,7 +131,7 @@ func (s *Service) do(ctx context.Context, r *Request, sink Sink) (*cove.Invocati
 		if retry {
 			continue
 		}
-		if r.Kind == cove.KindDirect {
+		if r.Kind == cove.KindDirect || r.AwaitLog {
 			c.awaitLog() // Who calls directly is shown it.
 		}
 		c.late(err)

@@ -29,6 +29,9 @@ type Request struct {
 	Trace string
 	// Arrived is when the request's head was read.
 	Arrived time.Time
+	// AwaitLog has Do wait a moment for what the handler printed last to be in the
+	// log, for who is shown it with the answer; as it does for KindDirect.
+	AwaitLog bool
 	// Deadline is the caller's own overall bound (Cove-Timeout); zero for none.
 	// It can only shorten.
 	Deadline time.Time

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	goruntime "runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -69,19 +70,33 @@ func startDaemon(ctx context.Context, binary, dir string, flags []string) (*daem
 		}
 	}
 	d.cmd.Env = append(d.cmd.Env, "HOME="+dir)
-	// Ctrl-C at the terminal is for this program, which then ends the daemon.
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := d.cmd.Start(); err != nil {
+	// Ctrl-C at the terminal is for this program, which then ends the daemon. If this
+	// program is killed, the kernel ends it.
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	if err := d.start(); err != nil {
 		return nil, err
 	}
-	go func() {
-		d.exit = d.cmd.Wait()
-		close(d.exited)
-	}()
 	if err := d.connect(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
+}
+
+// start runs the process. The kernel tells of a death when the thread ends that
+// started it, so that one lives as long as the process does.
+func (d *daemon) start() error {
+	started := make(chan error)
+	go func() {
+		goruntime.LockOSThread()
+		defer goruntime.UnlockOSThread()
+		err := d.cmd.Start()
+		if started <- err; err != nil {
+			return
+		}
+		d.exit = d.cmd.Wait()
+		close(d.exited)
+	}()
+	return <-started
 }
 
 // connect waits until the daemon is ready and makes its client.
