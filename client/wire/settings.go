@@ -17,8 +17,8 @@ type Retention struct {
 	// Logs bounds lines of logs by age; LogFunction those of one function and
 	// LogTotal all of them by size.
 	Logs        cove.Duration `json:"logs,omitzero" doc:"How long log lines are kept: 1h to 8760h" example:"168h"`
-	LogFunction cove.ByteSize `json:"log_function,omitzero" doc:"How much of one function's log: 1MiB to 100GiB" example:"64MiB"`
-	LogTotal    cove.ByteSize `json:"log_total,omitzero" doc:"How much of all logs: 10MiB to 1TiB" example:"1GiB"`
+	LogFunction cove.ByteSize `json:"log_function,omitzero" doc:"How much of one function's log: 1MiB to 100GiB" example:"\"64MiB\""`
+	LogTotal    cove.ByteSize `json:"log_total,omitzero" doc:"How much of all logs: 10MiB to 1TiB" example:"\"1GiB\""`
 	// Minutes, Hours and Days are how long metrics are kept at that resolution.
 	Minutes cove.Duration `json:"minutes,omitzero" doc:"How long metrics are kept by the minute: 3h to 2160h" example:"72h"`
 	Hours   cove.Duration `json:"hours,omitzero" doc:"By the hour: 48h to 17520h" example:"2160h"`
@@ -35,4 +35,20 @@ type Prices struct {
 	// Source says whose prices these are.
 	Source string `json:"source,omitempty" doc:"Whose prices these are" maxLength:"300"`
 	AsOf   string `json:"as_of,omitempty" doc:"Of when" maxLength:"30"`
+}
+
+// SettingsPatch is the body of a change of the settings: what is absent stays, and
+// null, which JSON knows and Go's values here do not, sets the default.
+type SettingsPatch struct {
+	Retention Retention   `json:"retention,omitzero"`
+	Prices    PricesPatch `json:"prices,omitzero"`
+}
+
+// PricesPatch is a change of Prices.
+type PricesPatch struct {
+	VCPUHour *float64 `json:"vcpu_hour,omitempty" doc:"For one processor, an hour: 0 to 1,000,000" minimum:"0"`
+	GiBHour  *float64 `json:"gib_hour,omitempty" doc:"For one GiB of memory, an hour: 0 to 1,000,000" minimum:"0"`
+	Currency *string  `json:"currency,omitempty" doc:"Three letters"`
+	Source   *string  `json:"source,omitempty" doc:"Whose prices these are" maxLength:"300"`
+	AsOf     *string  `json:"as_of,omitempty" doc:"Of when" maxLength:"30"`
 }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -24,12 +25,8 @@ import (
 	"github.com/covefn/cove/internal/store"
 )
 
-// Tokens knows who a caller is and manages access tokens; *auth.Service does.
-// Errors are *cove.Error.
+// Tokens manages access tokens; *auth.Service does. Errors are *cove.Error.
 type Tokens interface {
-	// Verify returns the token that secret belongs to, or CodeUnauthenticated.
-	// It must not wait for the disk.
-	Verify(secret string) (*store.Token, *cove.Error)
 	// Create makes a token and returns its secret, which is kept nowhere.
 	// Functions limits the role "invoke"; expires is zero for never.
 	Create(ctx context.Context, name, role string, functions []string, expires time.Time) (string, store.Token, error)
@@ -54,7 +51,11 @@ type System interface {
 type Options struct {
 	Functions deploy.Functions
 	Invoker   invoke.Doer
+	Access    Access
 	Tokens    Tokens
+	Users     Users
+	Audit     Audit
+	Settings  Settings
 	Instances Instances
 	Logs      Logs
 	Events    Events
@@ -65,6 +66,9 @@ type Options struct {
 	Host        Host
 	Bench       Bench
 	Metrics     Metrics
+	// TrustedProxies are the addresses whose X-Forwarded-For and -Proto are
+	// believed.
+	TrustedProxies []netip.Prefix
 	// Log gets one line per request at debug, and every internal error. Nil
 	// discards.
 	Log *slog.Logger
@@ -89,6 +93,7 @@ const (
 	maxJSON    = 1 << 20
 	maxInline  = 16 << 20
 	maxPayload = 6 << 20
+	maxLogin   = 4 << 10
 )
 
 // API is the control plane's handler. It is safe for concurrent use.
@@ -96,9 +101,12 @@ type API struct {
 	Options
 	mux  *http.ServeMux
 	huma huma.API
-	// roles are leastRoles.
-	roles map[string]string
-	doc   documents
+	// roles are leastRoles, and operations the id of the operation that each
+	// pattern has in the document.
+	roles       map[string]string
+	operations  map[string]string
+	crossOrigin *http.CrossOriginProtection
+	doc         documents
 	// fileReads has an entry for each answer full of files that is being made.
 	fileReads chan struct{}
 }
@@ -117,7 +125,10 @@ func New(o Options) *API {
 	if o.WriteTimeout == 0 {
 		o.WriteTimeout = 30 * time.Second
 	}
-	a := &API{Options: o, mux: http.NewServeMux(), fileReads: make(chan struct{}, maxFileReads), roles: leastRoles()}
+	a := &API{
+		Options: o, mux: http.NewServeMux(), fileReads: make(chan struct{}, maxFileReads),
+		roles: leastRoles(), crossOrigin: http.NewCrossOriginProtection(),
+	}
 	a.huma = humago.New(a.mux, humaConfig())
 	a.huma.UseMiddleware(mapStatus)
 	a.registerFunctions()
@@ -138,6 +149,10 @@ func New(o Options) *API {
 	a.registerLogs()
 	a.registerEvents()
 	a.registerTokens()
+	a.registerSession()
+	a.registerUsers()
+	a.registerAudit()
+	a.registerSettings()
 	a.registerSystem()
 	a.registerHealth()
 	a.registerDocument()

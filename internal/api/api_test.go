@@ -385,7 +385,7 @@ func TestAccess(t *testing.T) {
 			if op.Summary == "" || op.Description == "" {
 				t.Errorf("%s %s has no summary or description", method, path)
 			}
-			if open[path] {
+			if open[path] || strings.HasSuffix(path, "/session") {
 				continue
 			}
 			target := parameter.ReplaceAllString(strings.Replace(path, "{name}", "hello", 1), "1")

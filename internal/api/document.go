@@ -2,6 +2,8 @@ package api
 
 import (
 	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
 )
 
 // documents are the OpenAPI document in both forms, made once.
@@ -10,6 +12,16 @@ type documents struct{ json, yaml []byte }
 // registerDocument must come last: it writes down what was registered.
 func (a *API) registerDocument() {
 	a.describe()
+	a.operations = map[string]string{}
+	for path, item := range a.huma.OpenAPI().Paths {
+		for method, op := range map[string]*huma.Operation{
+			http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodPatch: item.Patch, http.MethodDelete: item.Delete,
+		} {
+			if op != nil {
+				a.operations[method+" "+path] = op.OperationID
+			}
+		}
+	}
 	var err error
 	if a.doc.json, err = a.huma.OpenAPI().MarshalJSON(); err != nil {
 		panic("api: the OpenAPI document: " + err.Error())

@@ -13,7 +13,6 @@ import (
 
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/client/wire"
-	"github.com/covefn/cove/internal/auth"
 	"github.com/covefn/cove/internal/invoke"
 	"github.com/covefn/cove/internal/runtime"
 )
@@ -81,8 +80,8 @@ func (a *API) invokeFunction(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if !auth.MayInvoke(tokenOf(r.Context()), name) {
-		return cove.Errorf(cove.CodeDenied, "the token may not invoke %q", name)
+	if c := callerOf(r.Context()); !c.MayInvoke(name) {
+		return cove.Errorf(cove.CodeDenied, "%s may not invoke %q", c.Actor(), name)
 	}
 	v, err := a.active(name)
 	if err != nil {

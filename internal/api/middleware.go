@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -12,14 +13,14 @@ import (
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/internal/auth"
 	"github.com/covefn/cove/internal/requestid"
-	"github.com/covefn/cove/internal/store"
 )
 
 type contextKey int
 
 const (
 	keyRequestID contextKey = iota
-	keyToken
+	keyCaller
+	keyAudit
 	keyArrived
 )
 
@@ -28,9 +29,10 @@ func requestID(ctx context.Context) string {
 	return id
 }
 
-func tokenOf(ctx context.Context) *store.Token {
-	t, _ := ctx.Value(keyToken).(*store.Token)
-	return t
+// callerOf is who makes the request; never nil behind a route that is not open.
+func callerOf(ctx context.Context) *auth.Caller {
+	c, _ := ctx.Value(keyCaller).(*auth.Caller)
+	return c
 }
 
 // chain is what every request goes through, from the outside in.
@@ -83,12 +85,22 @@ func (a *API) observe(next http.Handler) http.Handler {
 	})
 }
 
-// recorder remembers the status, and gives each write a time.
+// recheck is how often a long answer asks whether its caller still may read it.
+const recheck = 2 * time.Second
+
+// recorder remembers the status, gives each write a time, and ends an answer that
+// goes on when the caller's token or session has ended.
 type recorder struct {
 	http.ResponseWriter
 	timeout time.Duration
 	status  int
+	// valid says whether the caller still may; checked is when it was asked last.
+	valid   func() bool
+	checked time.Time
+	ended   bool
 }
+
+var errEnded = errors.New("the caller's token or session has ended")
 
 // Unwrap is for http.ResponseController.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
@@ -108,6 +120,15 @@ func (r *recorder) Write(p []byte) (int, error) {
 		r.status = http.StatusOK
 	}
 	r.bound()
+	if now := time.Now(); r.checked.IsZero() {
+		r.checked = now
+	} else if r.valid != nil && now.Sub(r.checked) > recheck {
+		r.checked = now
+		r.ended = r.ended || !r.valid()
+	}
+	if r.ended {
+		return 0, errEnded
+	}
 	return r.ResponseWriter.Write(p)
 }
 
@@ -171,43 +192,45 @@ func (a *API) leastRole(pattern string) string {
 // authorise refuses whoever may not do what the request asks. It is decided
 // here for every route at once.
 func (a *API) authorise(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		w := out.(*recorder) // It is always behind observe.
 		_, pattern := a.mux.Handler(r)
 		least := a.leastRole(pattern)
-		if least == roleOpen || pattern == "" && !strings.HasPrefix(r.URL.Path, "/api/") {
-			next.ServeHTTP(w, r)
+		if err := a.checkRequest(r); err != nil {
+			a.writeError(w, r, err)
 			return
 		}
-		token, err := a.authenticate(r)
+		if least == roleOpen || pattern == "" && !strings.HasPrefix(r.URL.Path, "/api/") {
+			a.audited(w, r, pattern, nil, next)
+			return
+		}
+		caller, err := a.identify(r)
 		if err != nil {
 			a.writeError(w, r, err)
 			return
 		}
-		if least != roleAny && !auth.AtLeast(token.Role, least) {
-			a.writeError(w, r, denied(token, least))
-			return
+		w.valid = func() bool { return a.Access.Valid(caller) }
+		r = r.WithContext(context.WithValue(r.Context(), keyCaller, caller))
+		if least != roleAny && !auth.AtLeast(caller.Role, least) {
+			next = a.deny(caller, least)
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), keyToken, token)))
+		a.audited(w, r, pattern, caller, next)
 	})
 }
 
-func denied(t *store.Token, least string) *cove.Error {
-	return cove.Errorf(cove.CodeDenied, "token %q has role %s; this needs role %s", t.Name, t.Role, least)
+// checkRequest is what holds whoever asks.
+func (a *API) checkRequest(r *http.Request) *cove.Error {
+	if err := checkURL(r.URL); err != nil {
+		return err
+	}
+	return a.checkOrigin(r)
 }
 
-func (a *API) authenticate(r *http.Request) (*store.Token, *cove.Error) {
-	secret := auth.Bearer(r)
-	if secret == "" {
-		return nil, cove.Errorf(cove.CodeUnauthenticated, "send the header Authorization: Bearer TOKEN; the first start of cove serve wrote one to admin.token in its data directory")
-	}
-	token, err := a.Tokens.Verify(secret)
-	if err != nil {
-		return nil, err
-	}
-	if token == nil {
-		return nil, cove.Errorf(cove.CodeUnauthenticated, "the token is not valid")
-	}
-	return token, nil
+// deny answers that the caller may not.
+func (a *API) deny(c *auth.Caller, least string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.writeError(w, r, cove.Errorf(cove.CodeDenied, "%s has role %s; this needs role %s", c.Actor(), c.Role, least))
+	})
 }
 
 // route is the mux, but with problems for what it does not know.

@@ -15,21 +15,21 @@ import (
 func (a *API) registerTokens() {
 	example := wire.Token{ID: "t-4k2m", Name: "ci", Role: "invoke", Functions: []string{"hello"}, Created: exampleTime()}
 	register(a, huma.Operation{
-		OperationID: "listTokens", Method: http.MethodGet, Path: Prefix + "/tokens", Tags: []string{"tokens"},
+		OperationID: "listTokens", Method: http.MethodGet, Path: Prefix + "/tokens", Tags: []string{"access"},
 		Summary: "List tokens", Description: "Every access token, without its secret.",
 	}, wire.TokenList{Items: []wire.Token{example}}, a.listTokens)
 	register(a, huma.Operation{
-		OperationID: "createToken", Method: http.MethodPost, Path: Prefix + "/tokens", Tags: []string{"tokens"}, DefaultStatus: http.StatusCreated,
+		OperationID: "createToken", Method: http.MethodPost, Path: Prefix + "/tokens", Tags: []string{"access"}, DefaultStatus: http.StatusCreated,
 		Summary: "Create a token", Description: "Makes an access token. Its secret is in this answer and never told again.",
 	}, wire.NewToken{Token: example, Secret: "cove_..."}, a.createToken, cove.CodeInvalid, cove.CodeTooLarge)
 	register(a, huma.Operation{
-		OperationID: "deleteToken", Method: http.MethodDelete, Path: Prefix + "/tokens/{id}", Tags: []string{"tokens"},
+		OperationID: "deleteToken", Method: http.MethodDelete, Path: Prefix + "/tokens/{id}", Tags: []string{"access"},
 		Summary: "Delete a token", Description: "The token is refused from the answer on.",
 	}, nil, a.deleteToken, cove.CodeNotFound, cove.CodeConflict)
 }
 
 func wireToken(t store.Token) wire.Token {
-	return wire.Token{ID: t.ID, Name: t.Name, Role: t.Role, Functions: t.Functions, Created: t.Created, Expires: t.Expires}
+	return wire.Token{ID: t.ID, Name: t.Name, Role: t.Role, Functions: t.Functions, Created: t.Created, Expires: t.Expires, LastUsed: t.LastUsed}
 }
 
 type tokensOutput struct{ Body wire.TokenList }
@@ -59,10 +59,14 @@ func (a *API) createToken(ctx context.Context, in *createTokenInput) (*createTok
 	if b.TTL > 0 {
 		expires = time.Now().Add(b.TTL.Std())
 	}
+	if err := mayGive(ctx, b.Role); err != nil {
+		return nil, err
+	}
 	secret, t, err := a.Tokens.Create(ctx, b.Name, b.Role, b.Functions, expires)
 	if err != nil {
 		return nil, err
 	}
+	noteTarget(ctx, t.ID, "role "+t.Role+": "+t.Name)
 	return &createTokenOutput{Body: wire.NewToken{Token: wireToken(t), Secret: secret}}, nil
 }
 
@@ -71,8 +75,8 @@ type deleteTokenInput struct {
 }
 
 func (a *API) deleteToken(ctx context.Context, in *deleteTokenInput) (*struct{}, error) {
-	if t := tokenOf(ctx); t != nil && t.ID == in.ID {
-		return nil, cove.Errorf(cove.CodeConflict, "this is the token of the request itself; use another one to delete it")
+	if callerOf(ctx).Token == in.ID {
+		return nil, cove.Errorf(cove.CodeConflict, "this is the token of the request itself, or the one that its session was made with; use another one to delete it")
 	}
 	return nil, a.Tokens.Delete(ctx, in.ID)
 }

@@ -37,6 +37,7 @@ import (
 	"github.com/covefn/cove/internal/pool"
 	"github.com/covefn/cove/internal/route"
 	"github.com/covefn/cove/internal/runtime"
+	"github.com/covefn/cove/internal/settings"
 	"github.com/covefn/cove/internal/store"
 	"github.com/covefn/cove/internal/store/sqlite"
 	"github.com/covefn/cove/web"
@@ -63,7 +64,10 @@ type App struct {
 	pool       *pool.Pool
 	invoker    *invoke.Service
 	deploy     *deploy.Service
+	store      *sqlite.Store
 	auth       *auth.Service
+	settings   *settings.Service
+	proxies    []netip.Prefix
 	logs       *logs.Book
 	events     *events.Hub
 
@@ -262,7 +266,7 @@ func (a *App) openFunctions(ctx context.Context) error {
 	if a.packages, err = code.New(a.cfg.Data, code.Limits{}, a.log); err != nil {
 		return err
 	}
-	if a.auth, err = auth.New(ctx, store); err != nil {
+	if err := a.openAccess(ctx, store); err != nil {
 		return err
 	}
 	a.pool = pool.New(pool.Options{
@@ -323,16 +327,15 @@ func (a *App) memory() cove.ByteSize {
 }
 
 func (a *App) openGateway(routes *route.Table[*cove.Version]) error {
-	proxies := make([]netip.Prefix, 0, len(a.cfg.TrustedProxies))
 	for _, s := range a.cfg.TrustedProxies {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
 			return err
 		}
-		proxies = append(proxies, p)
+		a.proxies = append(a.proxies, p)
 	}
 	a.routes = gateway.New(gateway.Options{
-		Routes: routes, Invoke: a.invoker, Authorizer: a.auth, Log: a.log, TrustedProxies: proxies,
+		Routes: routes, Invoke: a.invoker, Authorizer: a.auth, Log: a.log, TrustedProxies: a.proxies,
 		HeadTimeout: a.cfg.HeadTimeout, BodyTimeout: a.cfg.BodyTimeout, WriteTimeout: a.cfg.WriteTimeout, IdleTimeout: a.cfg.IdleTimeout, MaxConnections: a.cfg.MaxConnections,
 	})
 	a.gateway = a.routes.Server()
@@ -343,18 +346,11 @@ func (a *App) openGateway(routes *route.Table[*cove.Version]) error {
 // where the daemon is.
 func (a *App) openDoors(ctx context.Context, version string) error {
 	tokenFile := filepath.Join(a.cfg.Data, "admin.token")
-	made, note, err := a.auth.EnsureAdmin(ctx, tokenFile)
-	if err != nil {
+	if err := a.ensureAdmin(ctx, tokenFile); err != nil {
 		return err
 	}
-	if made {
-		a.log.Info("made an admin token, readable by its owner only", "file", tokenFile)
-	}
-	if note != "" {
-		a.log.Info(note)
-	}
 	handler := api.New(api.Options{
-		Functions: a.deploy, Invoker: a.invoker, Tokens: a.auth, Instances: instances{a.pool, a.log}, Logs: a.logs, Events: a.events,
+		Functions: a.deploy, Invoker: a.invoker, Access: a.auth, Tokens: a.auth, Users: a.auth, Audit: a.store, Settings: a.settings, TrustedProxies: a.proxies, Instances: instances{a.pool, a.log}, Logs: a.logs, Events: a.events,
 		System: &system{app: a, version: version}, Log: a.log,
 		SavedEvents: a.saved, Routes: a.routes, Host: a.machine, Bench: a.bench,
 		BodyTimeout: a.cfg.BodyTimeout, WriteTimeout: a.cfg.WriteTimeout,

@@ -24,6 +24,8 @@ func (a *App) Serve(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { a.pool.Run(background) })
 	loops.Go(func() { a.compiler.run(background) })
+	loops.Go(func() { a.auth.Run(background) })
+	loops.Go(func() { a.pruneAudit(background) })
 	loops.Go(func() { a.machine.Run(background) })
 	loops.Go(func() { a.events.Run(background) })
 	sweeper := deploy.NewSweeper(a.deploy, 0)

@@ -15,7 +15,7 @@ import (
 const adminName = "made at first start"
 
 // EnsureAdmin sees to it that somebody can administer this Cove. Where there is
-// no valid admin token, as at the first start, it makes one, writes it to the
+// no valid admin token and no user of that role, as at the first start, it makes a token, writes it to the
 // file at path, readable by its owner only, and returns made.
 //
 // An empty file at path asks for a new token: it is made, and the one made so
@@ -32,11 +32,11 @@ func (s *Service) EnsureAdmin(ctx context.Context, path string) (made bool, note
 	}
 	content := strings.TrimSpace(string(text))
 	asked := !missing && content == ""
-	if s.admins("") == 0 || asked {
+	if s.admins("", "") == 0 || asked {
 		return true, "", s.replaceAdmin(ctx, path)
 	}
 	if missing {
-		return false, fmt.Sprintf("there is no file %s, but admin tokens exist; if all of them are lost, "+
+		return false, fmt.Sprintf("there is no file %s, but there are tokens or users of role admin; if all of them are lost, "+
 			"make it as an empty file and start again for a new one", path), nil
 	}
 	if err := os.Chmod(path, 0o600); err != nil {

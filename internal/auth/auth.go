@@ -1,5 +1,6 @@
-// Package auth makes and verifies the tokens by which callers of the control
-// API, and of functions that want one, show who they are.
+// Package auth knows who may call: the tokens by which programs show who they are
+// to the control API, and to functions that want one, and the users who sign in on
+// the console and then hold a session.
 //
 // A token is "cove_<id>_<secret>", where the secret is 32 random bytes. Only
 // its SHA-256 is kept, and with that much chance in it a token needs no slower
@@ -29,31 +30,90 @@ import (
 	"github.com/covefn/cove/internal/store"
 )
 
-// Service makes and verifies tokens. It is safe for concurrent use.
+// Service knows who may call: tokens, users and their sessions. It is safe for
+// concurrent use.
 type Service struct {
-	tokens store.Tokens
+	store Store
 	// now is time.Now but for tests.
 	now func() time.Time
-	// changes makes storing a token and serving it one step.
+	// changes makes storing something and serving it one step.
 	changes sync.Mutex
-	// byHash is replaced as a whole and never written to.
-	byHash atomic.Pointer[map[[32]byte]*store.Token]
+	// tokens is replaced as a whole and never written to.
+	tokens atomic.Pointer[tokenSet]
+
+	passwords         *passwords
+	byName, byAddress *attempts
+
+	// mu guards what follows; it is never held while the disk is waited for.
+	mu       sync.RWMutex
+	users    map[string]*store.User
+	sessions map[[32]byte]*heldSession
+	links    map[[32]byte]link
 }
 
-// New reads all tokens once; from then on it must be the only one to change
-// them.
-func New(ctx context.Context, tokens store.Tokens) (*Service, error) {
-	all, err := tokens.AllTokens(ctx)
+// heldToken is a token in memory.
+type heldToken struct {
+	store.Token
+	// used is when it was last sent, in microseconds since 1970; noted what of it
+	// is on disk.
+	used, noted atomic.Int64
+}
+
+type tokenSet struct {
+	byHash map[[32]byte]*heldToken
+	byID   map[string]*heldToken
+}
+
+func (t *tokenSet) clone() *tokenSet {
+	return &tokenSet{byHash: maps.Clone(t.byHash), byID: maps.Clone(t.byID)}
+}
+
+func (t *tokenSet) add(token store.Token) {
+	held := &heldToken{Token: token}
+	if !token.LastUsed.IsZero() {
+		held.used.Store(token.LastUsed.UnixMicro())
+		held.noted.Store(token.LastUsed.UnixMicro())
+	}
+	t.byHash[token.Hash], t.byID[token.ID] = held, held
+}
+
+// New reads all tokens, users and sessions once; from then on it must be the only
+// one to change them.
+func New(ctx context.Context, s Store) (*Service, error) {
+	tokens, err := s.AllTokens(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the tokens: %w", err)
 	}
-	s := &Service{tokens: tokens, now: time.Now}
-	byHash := make(map[[32]byte]*store.Token, len(all))
-	for _, t := range all {
-		byHash[t.Hash] = &t
+	users, err := s.AllUsers(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the users: %w", err)
 	}
-	s.byHash.Store(&byHash)
-	return s, nil
+	sessions, err := s.AllSessions(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the sessions: %w", err)
+	}
+	service := newService(s)
+	set := service.tokens.Load()
+	for _, t := range tokens {
+		set.add(t)
+	}
+	for _, u := range users {
+		service.users[u.Name] = &u
+	}
+	for _, c := range sessions {
+		service.sessions[c.Hash] = hold(c)
+	}
+	return service, nil
+}
+
+func newService(s Store) *Service {
+	service := &Service{
+		store: s, now: time.Now,
+		passwords: newPasswords(passwordCost()), byName: newAttempts(nameRate()), byAddress: newAttempts(addressRate()),
+		users: map[string]*store.User{}, sessions: map[[32]byte]*heldSession{}, links: map[[32]byte]link{},
+	}
+	service.tokens.Store(&tokenSet{byHash: map[[32]byte]*heldToken{}, byID: map[string]*heldToken{}})
+	return service
 }
 
 // Create makes a token. role is one of Roles; functions limits RoleInvoke to
@@ -90,12 +150,12 @@ func (s *Service) make(name, role string, functions []string, expires time.Time)
 
 // add keeps t and serves it. changes is held.
 func (s *Service) add(ctx context.Context, t store.Token) error {
-	if err := s.tokens.CreateToken(ctx, t); err != nil {
+	if err := s.store.CreateToken(ctx, t); err != nil {
 		return err
 	}
-	byHash := maps.Clone(*s.byHash.Load())
-	byHash[t.Hash] = &t
-	s.byHash.Store(&byHash)
+	set := s.tokens.Load().clone()
+	set.add(t)
+	s.tokens.Store(set)
 	return nil
 }
 
@@ -104,10 +164,14 @@ func (s *Service) add(ctx context.Context, t store.Token) error {
 func (s *Service) List(context.Context) ([]store.Token, error) { return s.list(), nil }
 
 func (s *Service) list() []store.Token {
-	byHash := *s.byHash.Load()
-	all := make([]store.Token, 0, len(byHash))
-	for _, t := range byHash {
-		all = append(all, *t)
+	byID := s.tokens.Load().byID
+	all := make([]store.Token, 0, len(byID))
+	for _, held := range byID {
+		t := held.Token
+		if used := held.used.Load(); used > 0 {
+			t.LastUsed = time.UnixMicro(used).UTC()
+		}
+		all = append(all, t)
 	}
 	slices.SortFunc(all, func(a, b store.Token) int {
 		if c := a.Created.Compare(b.Created); c != 0 {
@@ -118,37 +182,33 @@ func (s *Service) list() []store.Token {
 	return all
 }
 
-// Delete makes a token worthless at once, for every request that comes after.
-// The last valid admin token cannot be deleted: nobody could make another.
+// Delete makes a token worthless at once, with the sessions that it signed in, for
+// every request that comes after. The last token of role admin cannot be deleted
+// where no user has that role: nobody could make another.
 func (s *Service) Delete(ctx context.Context, id string) error {
 	s.changes.Lock()
 	defer s.changes.Unlock()
-	if s.admins(id) == 0 && s.admins("") > 0 {
-		return cove.Errorf(cove.CodeConflict, "this is the last token of role admin: make another one first")
+	if t := s.tokens.Load().byID[id]; t != nil && IsAdmin(&t.Token) && !s.expired(&t.Token) {
+		if err := s.notLast(id, ""); err != nil {
+			return err
+		}
 	}
 	return s.remove(ctx, id)
 }
 
 // remove is Delete without its care. changes is held.
 func (s *Service) remove(ctx context.Context, id string) error {
-	if err := s.tokens.DeleteToken(ctx, id); err != nil {
+	if err := s.store.DeleteToken(ctx, id); err != nil {
 		return err
 	}
-	byHash := maps.Clone(*s.byHash.Load())
-	maps.DeleteFunc(byHash, func(_ [32]byte, t *store.Token) bool { return t.ID == id })
-	s.byHash.Store(&byHash)
-	return nil
-}
-
-// admins counts the valid admin tokens but for the one called without.
-func (s *Service) admins(without string) int {
-	n := 0
-	for _, t := range *s.byHash.Load() {
-		if IsAdmin(t) && t.ID != without && !s.expired(t) {
-			n++
-		}
+	set := s.tokens.Load().clone()
+	if t := set.byID[id]; t != nil {
+		delete(set.byHash, t.Hash)
+		delete(set.byID, id)
 	}
-	return n
+	s.tokens.Store(set)
+	s.dropSessions(func(c *store.Session) bool { return c.Token == id })
+	return nil
 }
 
 func (s *Service) expired(t *store.Token) bool {
@@ -161,14 +221,28 @@ func (s *Service) Verify(secret string) (*store.Token, *cove.Error) {
 	if secret == "" {
 		return nil, cove.Errorf(cove.CodeUnauthenticated, "a token is needed: send it as Authorization: Bearer cove_...")
 	}
-	t := (*s.byHash.Load())[sha256.Sum256([]byte(secret))]
+	t := s.tokens.Load().byHash[sha256.Sum256([]byte(secret))]
 	if t == nil {
 		return nil, cove.Errorf(cove.CodeUnauthenticated, "this token is not known: it is mistyped, was deleted, or belongs to another Cove")
 	}
-	if s.expired(t) {
+	now := s.now()
+	if !t.Expires.IsZero() && !now.Before(t.Expires) {
 		return nil, cove.Errorf(cove.CodeUnauthenticated, "the token %s expired on %s", t.ID, t.Expires.Format(time.RFC3339))
 	}
-	return t, nil
+	// Seldom, so that a token that is used by many at once is not written to by all.
+	if micros := now.UnixMicro(); micros-t.used.Load() >= int64(time.Second/time.Microsecond) {
+		t.used.Store(micros)
+	}
+	return &t.Token, nil
+}
+
+// TokenCaller is who the token is. The error is CodeUnauthenticated.
+func (s *Service) TokenCaller(secret string) (*Caller, *cove.Error) {
+	t, err := s.Verify(secret)
+	if err != nil {
+		return nil, err
+	}
+	return tokenCaller(t), nil
 }
 
 // Authorize says whether r may call v by its route: CodeUnauthenticated without

@@ -5,6 +5,7 @@ package apitest
 import (
 	"context"
 	"net/http/httptest"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -18,7 +19,9 @@ import (
 	"github.com/covefn/cove/internal/invoke"
 	"github.com/covefn/cove/internal/logs"
 	"github.com/covefn/cove/internal/runtime"
+	"github.com/covefn/cove/internal/settings"
 	"github.com/covefn/cove/internal/store"
+	"github.com/covefn/cove/internal/store/sqlite"
 )
 
 // Server is a control API without a daemon behind it. Its functions do not run:
@@ -31,8 +34,10 @@ type Server struct {
 	Invoker   string
 	Functions *Functions
 	Auth      *auth.Service
-	Surface   *Surface
-	Events    *events.Hub
+	// Store keeps who may call, the settings and the audit log.
+	Store   *sqlite.Store
+	Surface *Surface
+	Events  *events.Hub
 
 	mu    sync.Mutex
 	state string
@@ -44,18 +49,29 @@ type Server struct {
 func Start(t testing.TB, change ...func(*api.Options)) *Server {
 	t.Helper()
 	s := &Server{Functions: NewFunctions(), Surface: NewSurface(), state: "ok", Events: events.NewHub(nil)}
-	service, err := auth.New(t.Context(), &tokens{})
+	dir := t.TempDir()
+	db, err := sqlite.Open(t.Context(), filepath.Join(dir, "cove.db"), filepath.Join(dir, "secret.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	s.Store = db
+	service, err := auth.New(t.Context(), db)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Auth = service
+	kept, err := settings.New(t.Context(), db, store.Prices{VCPUHour: 0.04, GiBHour: 0.004, Currency: "USD"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if s.Admin, _, err = service.Create(t.Context(), "admin", auth.RoleAdmin, nil, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if s.Invoker, _, err = service.Create(t.Context(), "caller", auth.RoleInvoke, []string{"hello"}, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	o := api.Options{Functions: s.Functions, Invoker: s, Tokens: service, Instances: s, Logs: s, Events: s.Events, System: s, SavedEvents: s.Surface, Routes: s.Surface, Host: s.Surface, Bench: s.Surface}
+	o := api.Options{Access: service, Tokens: service, Users: service, Audit: db, Settings: kept, Functions: s.Functions, Invoker: s, Instances: s, Logs: s, Events: s.Events, System: s, SavedEvents: s.Surface, Routes: s.Surface, Host: s.Surface, Bench: s.Surface}
 	for _, c := range change {
 		c(&o)
 	}
@@ -173,25 +189,3 @@ func (s *Server) Info() wire.System {
 
 // Instances is one idle instance.
 func (s *Server) Instances(string) wire.Instances { return wire.Instances{Idle: 1} }
-
-// tokens keeps tokens in memory. The service in front of it serialises.
-type tokens struct{ all []store.Token }
-
-func (k *tokens) CreateToken(_ context.Context, t store.Token) error {
-	k.all = append(k.all, t)
-	return nil
-}
-
-func (k *tokens) AllTokens(context.Context) ([]store.Token, error) { return k.all, nil }
-
-func (k *tokens) DeleteToken(_ context.Context, id string) error {
-	for i, t := range k.all {
-		if t.ID == id {
-			k.all = append(k.all[:i], k.all[i+1:]...)
-			return nil
-		}
-	}
-	return cove.Errorf(cove.CodeNotFound, "there is no token %q", id)
-}
-
-func (k *tokens) TokensUsed(context.Context, map[string]time.Time) error { return nil }
