@@ -1,6 +1,8 @@
 import { ActionIcon, Button, Skeleton, Table, Tooltip } from "@mantine/core";
 import { IconChartLine, IconTable } from "@tabler/icons-react";
 import { useId, useState, type ReactNode } from "react";
+
+import { asApiError } from "@/api/problem";
 import styles from "./chart.module.css";
 
 export interface TableData {
@@ -16,7 +18,7 @@ interface Props {
   table?: (() => TableData) | undefined;
   height?: number;
   loading?: boolean;
-  error?: Error | null;
+  error?: unknown;
   onRetry?: () => void;
   /** What is said where there is nothing to draw. */
   empty?: string | false | undefined;
@@ -46,9 +48,9 @@ export function ChartCard({ title, note, legend, table, height = 190, loading, e
       {legend}
       <div style={{ position: "relative", height }}>
         {loading && <Skeleton height={height - 10} radius="sm" />}
-        {error && (
+        {Boolean(error) && (
           <div className={styles.over} style={{ pointerEvents: "auto", flexDirection: "column", gap: 8 }} role="alert">
-            <span>{error.message}</span>
+            <span>{asApiError(error).detail || asApiError(error).title}</span>
             {onRetry && <Button size="compact-xs" variant="default" onClick={onRetry}>Try again</Button>}
           </div>
         )}

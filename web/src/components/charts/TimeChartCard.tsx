@@ -12,9 +12,9 @@ interface Props {
   /** Absent while it is loaded. */
   data: ChartData | undefined;
   /** Sums or the like that stand in the legend, by key of series. */
-  totals?: Record<string, string>;
+  totals?: Record<string, string> | undefined;
   height?: number;
-  error?: Error | null;
+  error?: unknown;
   onRetry?: () => void;
   onZoom?: ((from: number, to: number) => void) | undefined;
   empty?: string;
@@ -32,7 +32,7 @@ export function TimeChartCard({ title, note, data, totals, height = 190, error, 
   const blank = data && isEmpty(data);
   return (
     <ChartCard
-      title={title} note={note} height={height} loading={!data && !error} error={error ?? null} {...(onRetry && { onRetry })}
+      title={title} note={note} height={height} loading={!data && !error} error={error} {...(onRetry && { onRetry })}
       empty={blank && empty} table={data && (() => tableOf(data))}
       legend={<Legend series={data?.series ?? []} totals={totals} hidden={hidden} onToggle={toggle} />}
     >
