@@ -141,9 +141,14 @@ func (a *API) explainFunction(_ context.Context, in *NameInput) (*explainOutput,
 	if err != nil {
 		return nil, err
 	}
-	out, failed := a.Instances.Explain(v)
-	if failed != nil {
-		return nil, failed
+	var out wire.Explanation
+	if v.Disabled {
+		out.Reasons = []string{"The function is disabled: it is given no requests, and no instances are kept."}
+	} else {
+		var failed *cove.Error
+		if out, failed = a.Instances.Explain(v); failed != nil {
+			return nil, failed
+		}
 	}
 	out.Function, out.Version, out.Policy = v.Function, v.Number, v.Config.Scaling
 	if out.Reasons == nil {

@@ -134,6 +134,8 @@ func (a *app) hint(e *cove.Error) string {
 		return "cove doctor says what is missing and how to mend it"
 	case cove.CodeNotFound:
 		return notFoundHint(e.Message)
+	case cove.CodeDisabled:
+		return "cove enable NAME has it answer again"
 	case cove.CodeNoCode:
 		return "cove deploy uploads the code of a folder"
 	case cove.CodePreconditionFailed:
@@ -180,7 +182,7 @@ choose, and keeps sandboxes warm for the requests that follow.`,
 	root.AddGroup(&cobra.Group{ID: "function", Title: "Functions:"}, &cobra.Group{ID: "server", Title: "The daemon:"})
 	for _, c := range []*cobra.Command{
 		a.initCommand(), a.deployCommand(), a.lsCommand(), a.getCommand(), a.invokeCommand(), a.logsCommand(),
-		a.warmCommand(), a.recycleCommand(), a.explainCommand(), a.versionsCommand(), a.rollbackCommand(), a.rmCommand(), a.benchCommand(),
+		a.warmCommand(), a.recycleCommand(), a.explainCommand(), a.versionsCommand(), a.rollbackCommand(), a.disableCommand(), a.enableCommand(), a.rmCommand(), a.benchCommand(),
 	} {
 		c.GroupID = "function"
 		root.AddCommand(c)

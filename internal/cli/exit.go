@@ -30,7 +30,7 @@ func exitCode(code cove.Code) int {
 		return exitDenied
 	case cove.CodeTimeout, cove.CodeInitTimeout, cove.CodeRequestTimeout:
 		return exitTimeout
-	case cove.CodeQueueFull, cove.CodeOverloaded, cove.CodeSandboxStartFailed, cove.CodeUnavailable, cove.CodeShuttingDown:
+	case cove.CodeQueueFull, cove.CodeOverloaded, cove.CodeSandboxStartFailed, cove.CodeUnavailable, cove.CodeShuttingDown, cove.CodeDisabled:
 		return exitUnavailable
 	case cove.CodeConflict, cove.CodePreconditionFailed:
 		return exitConflict
@@ -55,7 +55,8 @@ func exitCodesTopic() *cobra.Command {
   5    the function failed: it raised an error, could not be loaded, exited, ran
        out of memory, or answered what cannot be sent
   6    the function ran past its timeout
-  7    Cove cannot be reached, or has no capacity for this now
+  7    Cove cannot be reached, or has no capacity for this now, or the function is
+       disabled
   8    the name or the route is taken, or somebody else changed the function
        meanwhile
   130  interrupted`,

@@ -58,8 +58,12 @@ func (a *app) printFunctions(items []wire.Function) {
 	rows := make([][]string, 0, len(items))
 	for _, f := range items {
 		cfg := f.Version.Config
+		instances := strconv.Itoa(f.Instances.Total())
+		if f.Disabled {
+			instances = "disabled"
+		}
 		rows = append(rows, []string{
-			f.Name, strconv.Itoa(f.Version.Number), cfg.Runtime, cfg.Isolation, strconv.Itoa(f.Instances.Total()),
+			f.Name, strconv.Itoa(f.Version.Number), cfg.Runtime, cfg.Isolation, instances,
 			ago(f.Updated, time.Now()), orDash(strings.TrimSpace(strings.Join(cfg.Methods, ",") + " " + cfg.Route)),
 		})
 	}
@@ -107,12 +111,16 @@ func (a *app) printFunction(f wire.Function) {
 		env = append(env, name+"="+value.String())
 	}
 	slices.Sort(env)
+	state := ""
+	if f.Disabled {
+		state = "disabled: cove enable " + f.Name + " has it answer requests"
+	}
 	cors := ""
 	if cfg.CORS != nil {
 		cors = strings.Join(cfg.CORS.Origins, ", ")
 	}
 	a.pairs([][2]string{
-		{"Name", f.Name}, {"Description", cfg.Description}, {"URL", f.URL}, {"Methods", strings.Join(cfg.Methods, ", ")},
+		{"Name", f.Name}, {"State", state}, {"Description", cfg.Description}, {"URL", f.URL}, {"Methods", strings.Join(cfg.Methods, ", ")},
 		{"Auth", string(cfg.Auth)}, {"CORS", cors}, {"Version", version}, {"Updated", timestamp(f.Updated)}, {"Code", code},
 		{"Runtime", cfg.Runtime}, {"Handler", cfg.Handler}, {"Isolation", cfg.Isolation}, {"Network", string(cfg.Network)},
 		{"Timeouts", fmt.Sprintf("run %s, init %s, queue %s", cfg.Timeout, cfg.InitTimeout, cfg.QueueTimeout)},

@@ -147,6 +147,9 @@ func (s *Server) Follow(ctx context.Context, q logs.Query) (*logs.Follower, erro
 func (s *Server) Do(_ context.Context, r *invoke.Request, sink invoke.Sink) (*cove.Invocation, *cove.Error) {
 	s.Log(r.Version.Function, r.ID, "called")
 	i := &cove.Invocation{ID: r.ID, Function: r.Version.Function, Version: r.Version.Number, Instance: "i-1", Kind: r.Kind, Start: cove.StartWarm, Outcome: cove.OutcomeOK}
+	if r.Version.Disabled {
+		return i, cove.Errorf(cove.CodeDisabled, "the function %s is disabled", r.Version.Function)
+	}
 	switch r.Version.Function {
 	case "raises":
 		return i, &cove.Error{Code: cove.CodeFunctionError, Message: "the handler raised an error", Function: &cove.FunctionError{Type: "ValueError", Message: "no"}}

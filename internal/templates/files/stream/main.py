@@ -8,6 +8,8 @@ def handler(event, context):
     query = event.get("queryStringParameters") or {}
     count = min(int(query.get("count", "5")), 100)
     print(f"sending {count} events")
+    if "requestContext" not in event:
+        return events(count)  # `cove invoke`, which has no headers.
     return {
         "statusCode": 200,
         "headers": {"content-type": "text/event-stream", "cache-control": "no-cache"},
