@@ -130,6 +130,7 @@ func (x *exchange) begin(h *runtime.Head, body []byte, stream bool) error {
 	if len(h.Cookies) > 0 {
 		header["Set-Cookie"] = append(header["Set-Cookie"], h.Cookies...)
 	}
+	keepFromOwnCookie(header)
 	switch {
 	case bodiless:
 	case !stream && (len(body) > 0 || x.r.Method != http.MethodHead):

@@ -31,7 +31,7 @@ func TestAnswer(t *testing.T) {
 					"content-type": {"text/csv"}, "x-two": {"a", "b"}, "connection": {"close"}, "transfer-encoding": {"chunked"},
 					"content-length": {"999"}, "keep-alive": {"x"}, "x-request-id": {"forged"}, "set-cookie": {"z=0"},
 				},
-				Cookies: []string{"a=1; Path=/", "b=2"},
+				Cookies: []string{"a=1; Path=/", "cove_session=x; Path=/", "=cove_session=x", " cove_session =x", "b=2"},
 			},
 			Payload: []byte("a,b\n"),
 		})}, function("f", "/f"))

@@ -93,7 +93,7 @@ func appendCookies(b []byte, lines []string) []byte {
 	first := true
 	for _, line := range lines {
 		for c := range strings.SplitSeq(line, ";") {
-			if c = strings.TrimSpace(c); c == "" {
+			if c = strings.TrimSpace(c); c == "" || ownCookie(c) {
 				continue
 			}
 			if first {

@@ -20,7 +20,7 @@ func TestEventHasTheShapeOfLambdas(t *testing.T) {
 	t.Parallel()
 	w := setup(t, Options{Invoke: echo(t), NewID: func() string { return "id-of-the-test" }}, function("shop", "/shop/{item}/{rest...}", "POST"), function("all", "/"))
 	got := w.send(w.client(false), "POST", "/shop/caf%C3%A9/a%2Fb/c?x=1&y=%26&x=2&flag&bad=%zz&plus=a+b", `{"a":"ü"}`,
-		"Host: api.example.com:8080", "Cookie: a=1; b=2", "User-Agent: tester/1", "X-Multi: one", "X-Multi: two", "Content-Type: application/json", "Accept-Encoding: gzip").event(t)
+		"Host: api.example.com:8080", "Cookie: a=1; cove_session=secret; b=2", "User-Agent: tester/1", "X-Multi: one", "X-Multi: two", "Content-Type: application/json", "Accept-Encoding: gzip").event(t)
 
 	rc := got["requestContext"].(map[string]any)
 	if !regexp.MustCompile(`^\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d \+0000$`).MatchString(rc["time"].(string)) {
