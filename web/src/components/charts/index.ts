@@ -8,4 +8,6 @@ export type { ChartData, Series } from "./model";
 export { ShareBar, type Share } from "./ShareBar";
 export { Sparkline } from "./Sparkline";
 export { TimeChart } from "./TimeChart";
+export { MiniTimeline, Timeline } from "./Timeline";
+export { layOut } from "./phases";
 export { TimeChartCard } from "./TimeChartCard";

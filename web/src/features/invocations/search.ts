@@ -17,6 +17,8 @@ export interface InvocationsSearch extends TimeSearch {
   start?: (typeof starts)[number];
   version?: number;
   min_ms?: number;
+  /** Where the page begins; absent on the first. */
+  before?: string;
 }
 
 /** invocationsSearch keeps what is a filter and drops the rest. */
@@ -34,5 +36,6 @@ export function invocationsSearch(search: Record<string, unknown>): InvocationsS
     const value = Number(search[key]);
     if (Number.isInteger(value) && value > 0) out[key] = value;
   }
+  if (/^\d{1,20}$/.test(String(search.before))) out.before = String(search.before);
   return out;
 }

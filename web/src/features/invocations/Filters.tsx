@@ -1,0 +1,61 @@
+import { ActionIcon, NumberInput, Select, TextInput, Tooltip } from "@mantine/core";
+import { useDebouncedCallback } from "@mantine/hooks";
+import { IconFilterOff, IconSearch } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+
+import { listFunctionsOptions, listIsolationsOptions } from "@/api/gen/@tanstack/react-query.gen";
+import { RangeBar, useSetSearch } from "@/components/RangeBar";
+import { outcomes, startClasses } from "@/lib/words";
+
+import classes from "./Filters.module.css";
+import type { InvocationsSearch } from "./search";
+
+const ends = [
+  { value: "error", label: "All failures" },
+  ...outcomes.map((word) => ({ value: word.key, label: word.label })),
+];
+
+const filters = ["function", "isolation", "outcome", "instance", "q", "fault", "start", "version", "min_ms"] as const;
+
+/** The filters of a list of invocations; all of them are in the URL. */
+export function Filters({ search, fixed }: { search: InvocationsSearch; fixed: boolean }) {
+  const change = useSetSearch<InvocationsSearch>();
+  // Another filter begins at the newest again.
+  const set = (next: Partial<Record<keyof InvocationsSearch, string | number | undefined>>) => change({ ...next, before: undefined } as InvocationsSearch);
+  const later = useDebouncedCallback(set, 300);
+  const isolations = useQuery({ ...listIsolationsOptions(), staleTime: 60_000 }).data?.items ?? [];
+  const some = filters.some((key) => search[key] !== undefined);
+  const [round, setRound] = useState(0);
+  const clear = () => {
+    set(Object.fromEntries(filters.map((key) => [key, undefined])));
+    setRound(round + 1);
+  };
+  return (
+    <div className={classes.bar}>
+      <div className={classes.filters}>
+        <TextInput key={`q${round}`} aria-label="Id or error text" placeholder="Id or error text" leftSection={<IconSearch size={15} />} defaultValue={search.q ?? ""} onChange={(event) => later({ q: event.currentTarget.value })} className={classes.search} />
+        {!fixed && <FunctionSelect value={search.function} onChange={(value) => set({ function: value })} />}
+        <Select aria-label="Outcome" placeholder="Any outcome" clearable searchable data={ends} value={search.outcome ?? null} onChange={(value) => set({ outcome: value ?? undefined })} w={160} />
+        <Select aria-label="Start class" placeholder="Any start" clearable data={startClasses.slice(0, 4).map((word) => ({ value: word.key, label: word.label }))} value={search.start ?? null} onChange={(value) => set({ start: value ?? undefined })} w={120} />
+        <Select aria-label="Isolation" placeholder="Any isolation" clearable data={isolations.map((one) => one.name)} value={search.isolation ?? null} onChange={(value) => set({ isolation: value ?? undefined })} w={130} />
+        <NumberInput key={`ms${round}`} aria-label="At least this many milliseconds" placeholder="min. ms" min={0} max={86_400_000} hideControls allowDecimal={false} defaultValue={search.min_ms ?? ""} onChange={(value) => later({ min_ms: Number(value) || undefined })} w={90} />
+        {some && (
+          <Tooltip label="Remove all filters">
+            <ActionIcon variant="subtle" color="gray" size={36} aria-label="Remove all filters" onClick={clear}><IconFilterOff size={17} /></ActionIcon>
+          </Tooltip>
+        )}
+      </div>
+      <RangeBar />
+    </div>
+  );
+}
+
+/** Chooses a function by name, also one that is there no more. */
+function FunctionSelect({ value, onChange }: { value: string | undefined; onChange: (value: string | undefined) => void }) {
+  const functions = useQuery({ ...listFunctionsOptions({ query: { limit: 1000 } }), staleTime: 30_000 }).data?.items ?? [];
+  const names = functions.map((fn) => fn.name);
+  return (
+    <Select aria-label="Function" placeholder="Any function" clearable searchable limit={100} data={value !== undefined && !names.includes(value) ? [value, ...names] : names} value={value ?? null} onChange={(next) => onChange(next ?? undefined)} w={160} />
+  );
+}
