@@ -162,7 +162,7 @@ func (r *Runs) Start(o wire.BenchStart) (wire.BenchRun, error) {
 	if r.current != nil {
 		return wire.BenchRun{}, cove.Errorf(cove.CodeConflict, "the bench run %s is under way: wait for its end or cancel it", r.current.run.ID)
 	}
-	run := &wire.BenchRun{State: running, Quick: o.Quick, Started: time.Now().UTC().Truncate(time.Second)}
+	run := &wire.BenchRun{State: running, Quick: o.Quick, Started: time.Now().UTC().Truncate(time.Microsecond)}
 	if run.ID, err = r.newDir(run.Started); err != nil {
 		return wire.BenchRun{}, internal("make a directory for the run", err)
 	}
@@ -216,7 +216,7 @@ func (r *Runs) ended(c *child, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	run := c.run
-	run.Ended, run.Step = time.Now().UTC().Truncate(time.Second), ""
+	run.Ended, run.Step = time.Now().UTC().Truncate(time.Microsecond), ""
 	switch {
 	case c.why == byUser:
 		run.State = cancelled

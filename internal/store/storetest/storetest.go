@@ -22,6 +22,7 @@ import (
 // closed when the test ends.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	cases := accessCases()
+	maps.Copy(cases, surfaceCases())
 	maps.Copy(cases, map[string]func(*testing.T, store.Store){
 		"a created function is read back as it was given":           roundTrip,
 		"a name can be taken once":                                  conflict,
