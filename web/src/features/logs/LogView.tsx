@@ -1,0 +1,147 @@
+import { ActionIcon, Anchor, Button, Select, Text, TextInput, Tooltip } from "@mantine/core";
+import { useDebouncedCallback } from "@mantine/hooks";
+import { IconArrowDown, IconFilterOff, IconLogs, IconPlayerPause, IconPlayerPlay, IconSearch, IconX } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useLayoutEffect, useRef, useState } from "react";
+
+import type { LogLine } from "@/api/gen";
+import { listFunctionsOptions } from "@/api/gen/@tanstack/react-query.gen";
+import { LogLines } from "@/components/LogLines";
+import { RangeBar, useSetSearch } from "@/components/RangeBar";
+import { EmptyState, ErrorState, LoadingRows } from "@/components/states";
+import { useTimeRange } from "@/components/timeRange";
+
+import classes from "./LogView.module.css";
+import { levels, streams, type LogsSearch } from "./search";
+import { useLog, type Log } from "./useLog";
+
+const streamWords: Record<string, string> = { stdout: "stdout", stderr: "stderr", platform: "Cove's own" };
+
+/** A log, of one function or of all: searched, filtered, followed. */
+export function LogView({ search, fn }: { search: LogsSearch; fn?: string }) {
+  const [range] = useTimeRange();
+  const [paused, setPaused] = useState(false);
+  const log = useLog(search, range, fn, paused);
+  return (
+    <>
+      <LogFilters search={search} fixed={fn !== undefined} />
+      <section className={classes.frame} aria-label="Log">
+        <Bar log={log} live={range.live} paused={paused} onPause={() => setPaused(!paused)} search={search} />
+        <Body log={log} search={search} fn={fn} paused={paused} />
+      </section>
+    </>
+  );
+}
+
+function LogFilters({ search, fixed }: { search: LogsSearch; fixed: boolean }) {
+  const set = useSetSearch<LogsSearch>();
+  const later = useDebouncedCallback((q: string) => set({ q: q || undefined }), 300);
+  const [round, setRound] = useState(0);
+  const some = search.q ?? search.level ?? search.stream ?? search.function ?? search.request_id;
+  return (
+    <div className={classes.bar}>
+      <div className={classes.filters}>
+        <TextInput key={round} aria-label="Search in the log" placeholder="Search in the log" leftSection={<IconSearch size={15} />} defaultValue={search.q ?? ""} onChange={(event) => later(event.currentTarget.value)} className={classes.search} />
+        {!fixed && <FunctionSelect value={search.function} onChange={(value) => set({ function: value })} />}
+        <Select aria-label="Level" placeholder="Any level" clearable w={140} data={levels.map((level) => ({ value: level, label: level === "error" ? "error" : `${level} and higher` }))} value={search.level ?? null} onChange={(value) => set({ level: (value ?? undefined) as LogsSearch["level"] })} />
+        <Select aria-label="Stream" placeholder="Any stream" clearable w={130} data={streams.map((stream) => ({ value: stream, label: streamWords[stream] ?? stream }))} value={search.stream ?? null} onChange={(value) => set({ stream: (value ?? undefined) as LogsSearch["stream"] })} />
+        {search.request_id && (
+          <Button variant="light" rightSection={<IconX size={14} />} onClick={() => set({ request_id: undefined })} aria-label="Show all invocations" className="mono" size="sm">{search.request_id.slice(0, 8)}…</Button>
+        )}
+        {some && (
+          <Tooltip label="Remove all filters">
+            <ActionIcon variant="subtle" color="gray" size={36} aria-label="Remove all filters" onClick={() => { set({ q: undefined, level: undefined, stream: undefined, function: undefined, request_id: undefined }); setRound(round + 1); }}><IconFilterOff size={17} /></ActionIcon>
+          </Tooltip>
+        )}
+      </div>
+      <RangeBar />
+    </div>
+  );
+}
+
+function FunctionSelect({ value, onChange }: { value: string | undefined; onChange: (value: string | undefined) => void }) {
+  const functions = useQuery({ ...listFunctionsOptions({ query: { limit: 1000 } }), staleTime: 30_000 }).data?.items ?? [];
+  const names = functions.map((fn) => fn.name);
+  return <Select aria-label="Function" placeholder="Any function" clearable searchable limit={100} w={160} data={value !== undefined && !names.includes(value) ? [value, ...names] : names} value={value ?? null} onChange={(next) => onChange(next ?? undefined)} />;
+}
+
+interface BarProps {
+  log: Log;
+  live: boolean;
+  paused: boolean;
+  onPause: () => void;
+  search: LogsSearch;
+}
+
+function Bar({ log, live, paused, onPause }: BarProps) {
+  const count = log.lines?.length ?? 0;
+  const state = !live ? "Past" : paused ? "Paused" : log.connection === "live" ? "Following" : log.connection === "lost" ? "Connection lost, trying again" : "Connecting";
+  return (
+    <div className={classes.head}>
+      <span className={classes.state} data-state={!live ? "past" : paused ? "paused" : log.connection} role="status"><i aria-hidden="true" />{state}</span>
+      <Text span size="xs" c="var(--cove-muted)" className="num">
+        {count.toLocaleString("en")} {count === 1 ? "line" : "lines"}
+        {log.missed > 0 && `, ${log.missed.toLocaleString("en")} too many to be told`}
+      </Text>
+      <span className={classes.space} />
+      {live && (
+        <Button size="compact-sm" variant={paused ? "light" : "default"} leftSection={paused ? <IconPlayerPlay size={14} /> : <IconPlayerPause size={14} />} onClick={onPause} aria-pressed={paused}>
+          {paused ? (log.waiting > 0 ? `Go on (${log.waiting.toLocaleString("en")} new)` : "Go on") : "Pause"}
+        </Button>
+      )}
+    </div>
+  );
+}
+
+function Body({ log, search, fn, paused }: { log: Log; search: LogsSearch; fn: string | undefined; paused: boolean }) {
+  const ref = useRef<HTMLDivElement>(null);
+  const [atEnd, setAtEnd] = useState(true);
+  const lines = log.lines;
+  const heightBefore = useRef(0);
+  const firstBefore = useRef<number>(undefined);
+  useLayoutEffect(() => {
+    const box = ref.current;
+    if (!box) return;
+    if (atEnd && !paused) box.scrollTop = box.scrollHeight;
+    // What is read stays where it is when older lines come before it.
+    else if (firstBefore.current !== lines?.[0]?.id && heightBefore.current > 0) box.scrollTop += box.scrollHeight - heightBefore.current;
+    heightBefore.current = box.scrollHeight;
+    firstBefore.current = lines?.[0]?.id;
+  }, [lines, atEnd, paused]);
+  const filtered = search.q ?? search.level ?? search.stream ?? search.request_id;
+  return (
+    <div className={classes.around}>
+      <div ref={ref} className={classes.body} tabIndex={0} role="region" aria-label="Lines of the log" onScroll={({ currentTarget: box }) => setAtEnd(box.scrollHeight - box.scrollTop - box.clientHeight < 24)}>
+        {Boolean(log.error) && !lines && <div className={classes.pad}><ErrorState error={log.error} retry={log.retry} /></div>}
+        {!lines && !log.error && <div className={classes.pad}><LoadingRows rows={16} height={17} /></div>}
+        {lines && !log.noOlder && lines.length > 0 && (
+          <div className={classes.older}><Button size="compact-xs" variant="subtle" loading={log.loadingOlder} onClick={log.older}>Load older lines</Button></div>
+        )}
+        {lines?.length === 0 && (
+          <EmptyState bare icon={<IconLogs size={22} />} title={filtered ? "No line matches" : "Nothing was written in this time"}>
+            {filtered ? "No line in this time passes all filters." : "What functions print appears here as it is written."}
+          </EmptyState>
+        )}
+        {lines && lines.length > 0 && <LogLines lines={lines} {...(search.q !== undefined && { mark: search.q })} before={(line) => <Where line={line} fn={fn} />} />}
+      </div>
+      {!atEnd && lines && lines.length > 0 && (
+        <Button className={classes.jump} size="compact-sm" radius="xl" leftSection={<IconArrowDown size={14} />} onClick={() => { const box = ref.current; if (box) box.scrollTop = box.scrollHeight; }}>Newest</Button>
+      )}
+    </div>
+  );
+}
+
+/** Which function and invocation a line is of. */
+function Where({ line, fn }: { line: LogLine; fn: string | undefined }) {
+  return (
+    <span className={classes.where}>
+      {fn === undefined && <Anchor inherit c="inherit" className={classes.name} renderRoot={(props) => <Link to="/functions/$name/logs" params={{ name: line.function }} {...props} />}>{line.function}</Anchor>}
+      {line.request_id ? (
+        <Anchor inherit className={classes.id} title={`Invocation ${line.request_id}`} renderRoot={(props) => <Link to="/invocations/$id" params={{ id: line.request_id ?? "" }} {...props} />}>{line.request_id.slice(0, 8)}</Anchor>
+      ) : (
+        <span className={classes.id} title="While no handler ran">{"–".padEnd(8, "\u00a0")}</span>
+      )}
+    </span>
+  );
+}
