@@ -24,6 +24,9 @@ type conn struct {
 	// first are the first bytes, which tell HTTP/2. Only Read touches them, and
 	// net/http has one Read at a time.
 	first []byte
+	// pending was read already, before net/http was given the connection. Only
+	// Read touches it.
+	pending []byte
 	// all are those that it is counted among; idleSince is since when it has been
 	// without a request, in nanoseconds of the wall clock, 0 while it has one.
 	all       *connections
@@ -48,6 +51,14 @@ const (
 
 // Read reads and keeps an eye on what is read.
 func (c *conn) Read(p []byte) (int, error) {
+	if len(c.pending) > 0 {
+		n := copy(p, c.pending)
+		if c.pending = c.pending[n:]; len(c.pending) == 0 {
+			c.pending = nil
+		}
+		c.seen(p[:n])
+		return n, nil
+	}
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		c.seen(p[:n])

@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -86,6 +87,29 @@ func (s *connections) idlest(n int) []*conn {
 	return out
 }
 
+// closeIdle closes those that have been without a request for a time.
+func (s *connections) closeIdle(since time.Duration) {
+	before := time.Now().Add(-since).UnixNano()
+	s.mu.Lock()
+	idle := s.idlest(len(s.open))
+	s.mu.Unlock()
+	for _, c := range idle {
+		if at := c.idleSince.Load(); at != 0 && at <= before {
+			_ = c.Close()
+		}
+	}
+}
+
+// closeAll closes them all.
+func (s *connections) closeAll() {
+	s.mu.Lock()
+	all := slices.Collect(maps.Keys(s.open))
+	s.mu.Unlock()
+	for _, c := range all {
+		_ = c.Close()
+	}
+}
+
 // tell logs, once a minute at most, that the limit is reached. The lock is held.
 func (s *connections) tell(closing int) {
 	if now := time.Now(); now.Sub(s.told) > time.Minute {
@@ -120,7 +144,7 @@ func (s *connections) free() {
 
 // listener gives every connection what net/http leaves out.
 type listener struct {
-	net.Listener
+	inner   net.Listener
 	timeout time.Duration
 	all     *connections
 	closing sync.Once
@@ -128,12 +152,12 @@ type listener struct {
 }
 
 func newListener(l net.Listener, timeout time.Duration, all *connections) *listener {
-	return &listener{Listener: l, timeout: timeout, all: all, done: make(chan struct{})}
+	return &listener{inner: l, timeout: timeout, all: all, done: make(chan struct{})}
 }
 
 // Accept waits for the next connection, and for room for it.
-func (l *listener) Accept() (net.Conn, error) {
-	inner, err := l.Listener.Accept()
+func (l *listener) Accept() (*conn, error) {
+	inner, err := l.inner.Accept()
 	if err != nil {
 		return nil, err
 	}
@@ -149,5 +173,5 @@ func (l *listener) Accept() (net.Conn, error) {
 // Close ends Accept, also where it waits for room.
 func (l *listener) Close() error {
 	l.closing.Do(func() { close(l.done) })
-	return l.Listener.Close()
+	return l.inner.Close()
 }
