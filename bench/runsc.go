@@ -125,7 +125,8 @@ func (r *runscRun) awaitHello(ctx context.Context, box *host.Box, began time.Tim
 		return 0, err
 	}
 	defer func() { _, _ = conn.Close(), logs.Close() }()
-	go func() { _, _ = io.Copy(io.Discard, logs) }()
+	go func() { _, _ = io.Copy(io.Discard, logs.Stdout) }()
+	go func() { _, _ = io.Copy(io.Discard, logs.Stderr) }()
 	_, err = runtime.NewConn(conn, runtime.Options{}).Hello(ctx)
 	return time.Since(began), err
 }

@@ -47,7 +47,10 @@ func (l *lab) sandbox(ctx context.Context, isolation string, g language, shim st
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
-	go func() { _, _ = io.Copy(io.Discard, s.Logs()) }()
+	stdout, stderr := s.Logs()
+	for _, r := range []io.Reader{stdout, stderr} {
+		go func() { _, _ = io.Copy(io.Discard, r) }()
+	}
 	l.later(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()

@@ -50,9 +50,9 @@ type Sandbox interface {
 	ID() string
 	// Conn is the runtime protocol's byte stream. It ends when the sandbox does.
 	Conn() net.Conn
-	// Logs is what everything inside wrote to stdout and stderr. It must be
-	// drained, and ends when the sandbox does.
-	Logs() io.Reader
+	// Logs are what everything inside wrote to stdout and to stderr. Both must be
+	// drained, at the same time, and end when the sandbox does.
+	Logs() (stdout, stderr io.Reader)
 	// Usage is what the whole sandbox used so far. It costs a few microseconds.
 	Usage(ctx context.Context) (Usage, error)
 	// Wait blocks until the sandbox is gone and says how it ended. It may be
@@ -112,9 +112,9 @@ const (
 	// CodeDir is where Mount makes a package appear.
 	CodeDir = "/cove/code"
 	// ConnSocket is the unix socket on which the host awaits the protocol's
-	// stream, LogSocket the one for stdout and stderr. The shim connects to
-	// both, the log socket first; the host accepts one connection on each and
-	// removes both.
+	// stream, LogSocket the one for stdout and stderr. The shim connects to the
+	// log socket twice, for stdout and then for stderr, and then to the other; the
+	// host accepts that many connections and removes both.
 	ConnSocket = "/cove/conn.sock"
 	LogSocket  = "/cove/log.sock"
 	// ShimDir holds the shim's files, read-only.

@@ -71,8 +71,8 @@ func (g *Guarded) ID() string { return g.inner.ID() }
 // Conn is that of the sandbox within.
 func (g *Guarded) Conn() net.Conn { return g.inner.Conn() }
 
-// Logs is that of the sandbox within.
-func (g *Guarded) Logs() io.Reader { return g.inner.Logs() }
+// Logs are those of the sandbox within.
+func (g *Guarded) Logs() (stdout, stderr io.Reader) { return g.inner.Logs() }
 
 // Usage is that of the sandbox within. It also works when the sandbox is
 // stopped: what an invocation used that ran past its deadline is of interest.

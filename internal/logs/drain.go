@@ -3,6 +3,7 @@ package logs
 import (
 	"errors"
 	"io"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -11,41 +12,66 @@ import (
 // drainSize is that of the buffer that output is read into.
 const drainSize = 32 << 10
 
-// Drain reads a sandbox's output until its end and closes the stream then. It
-// must be called once, before the first Begin, and on a goroutine of its own.
+// Drain reads what a sandbox writes to stdout and stderr until the end of both, and
+// closes the stream then. It must be called once, before the first Begin, and on a
+// goroutine of its own.
 //
-// Where output is a socket of this host and one invocation runs at a time, it
-// needs no markers: what a process has written before it answers is in the
-// socket's queue when the answer is in the other one's, so Segment.End finds all
-// of it there. See docs/adr/0018.
-func (s *Stream) Drain(output io.Reader) {
+// Where both are sockets of this host and one invocation runs at a time, it needs
+// no markers: what a process has written before it answers is in the sockets'
+// queues when the answer is in the third one's, so Segment.End finds all of it
+// there. See docs/adr/0018.
+func (s *Stream) Drain(stdout, stderr io.Reader) {
 	defer s.Close()
-	raw := rawConn(output)
-	if raw == nil || s.isShared() {
-		s.copy(output)
-		return
-	}
+	raw := [2]syscall.RawConn{rawConn(stdout), rawConn(stderr)}
 	s.mu.Lock()
-	s.raw = raw
+	s.inputs[1].open = true
+	if raw[0] != nil && raw[1] != nil && s.shared == nil {
+		s.local = true
+		s.inputs[0].raw, s.inputs[1].raw = raw[0], raw[1]
+	}
 	s.mu.Unlock()
-	buf := make([]byte, drainSize)
-	for {
-		n := 0
-		err := raw.Read(func(fd uintptr) (done bool) {
-			n, done = s.readNow(fd, buf)
-			return done
-		})
-		if err != nil || n <= 0 {
-			break
+	var both sync.WaitGroup
+	both.Go(func() { s.inputs[1].drain(stderr) })
+	s.inputs[0].drain(stdout)
+	both.Wait()
+}
+
+// drain reads one of the two until its end.
+func (in *input) drain(output io.Reader) {
+	defer in.close()
+	if in.raw != nil {
+		for {
+			n := 0
+			err := in.raw.Read(func(fd uintptr) (done bool) {
+				n, done = in.readNow(fd)
+				return done
+			})
+			if err != nil || n <= 0 {
+				break
+			}
 		}
 	}
 	// Reading past the end tells whoever made output that it was read.
-	s.copy(output)
+	_, _ = io.Copy(writerOnly{in}, output)
 }
 
-func (s *Stream) copy(output io.Reader) { _, _ = io.Copy(writerOnly{s}, output) }
+// close says that one of the two has come to its end.
+func (in *input) close() {
+	s := in.stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done {
+		return
+	}
+	in.open = false
+	lines := in.rest()
+	if s.shared == nil {
+		lines = append(lines, s.settle()...)
+	}
+	s.publish(lines)
+}
 
-// writerOnly hides everything else that a Stream can do from io.Copy.
+// writerOnly hides everything else that an input can do from io.Copy.
 type writerOnly struct{ io.Writer }
 
 // rawConn is what reads output without waiting, nil if there is no such thing.
@@ -64,15 +90,17 @@ func rawConn(output io.Reader) syscall.RawConn {
 // readNow reads once what is there. Reading and taking what was read are one
 // step, so that End, which does the same, comes behind all of it. done is false
 // when there is nothing yet.
-func (s *Stream) readNow(fd uintptr, buf []byte) (n int, done bool) {
-	s.reading.Lock()
-	defer s.reading.Unlock()
-	n, err := read(fd, buf)
+func (in *input) readNow(fd uintptr) (n int, done bool) {
+	in.stream.reading.Lock()
+	defer in.stream.reading.Unlock()
+	buf := in.stream.book.buffer()
+	defer in.stream.book.buffers.Put(buf)
+	n, err := read(fd, buf[:])
 	if errors.Is(err, unix.EAGAIN) {
 		return 0, false
 	}
 	if n > 0 {
-		_, _ = s.Write(buf[:n])
+		_, _ = in.Write(buf[:n])
 	}
 	return n, true
 }
@@ -95,47 +123,46 @@ func (g *Segment) End() {
 	}
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	s.readRest()
+	for i := range s.inputs {
+		s.inputs[i].readRest()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var lines []Line
 	if s.index(g) < 0 {
 		return
 	}
-	if len(s.buf) > 0 {
-		lines = s.keep(s.buf)
-		s.buf, s.clean = s.buf[:0], 0
-	}
+	lines := append(s.inputs[0].rest(), s.inputs[1].rest()...)
 	s.publish(append(lines, s.end(g)...))
 }
 
 // readRest reads what is there. What it cannot read, because the stream has come
-// to its end, its drainer does.
-func (s *Stream) readRest() {
-	s.mu.Lock()
-	raw := s.raw
-	s.mu.Unlock()
-	if raw == nil {
-		return
-	}
-	_ = raw.Control(func(fd uintptr) {
+// to its end, its drainer does. It is not called before raw is set for good.
+func (in *input) readRest() {
+	_ = in.raw.Control(func(fd uintptr) {
 		var small [512]byte // Most invocations print little or nothing.
-		buf := small[:]
-		for {
-			n, err := read(fd, buf)
-			if err != nil || n <= 0 {
-				return
-			}
-			_, _ = s.Write(buf[:n])
-			if n == len(buf) && len(buf) < drainSize {
-				buf = make([]byte, drainSize)
+		n, err := read(fd, small[:])
+		if err != nil || n <= 0 {
+			return
+		}
+		_, _ = in.Write(small[:n])
+		if n < len(small) {
+			return
+		}
+		buf := in.stream.book.buffer()
+		defer in.stream.book.buffers.Put(buf)
+		for err == nil && n > 0 {
+			if n, err = read(fd, buf[:]); err == nil && n > 0 {
+				_, _ = in.Write(buf[:n])
 			}
 		}
 	})
 }
 
-func (s *Stream) isShared() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.shared != nil
+// buffer is one to read output into; it is given back to buffers. A sandbox that
+// prints nothing holds none.
+func (b *Book) buffer() *[drainSize]byte {
+	if buf, ok := b.buffers.Get().(*[drainSize]byte); ok {
+		return buf
+	}
+	return new([drainSize]byte)
 }

@@ -57,6 +57,8 @@ type Book struct {
 	total     int
 	last      int64 // the id of the newest line
 	followers map[*Follower]struct{}
+
+	buffers sync.Pool // of *[drainSize]byte
 }
 
 // pages are one function's lines, the oldest first.

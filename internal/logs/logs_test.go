@@ -110,7 +110,7 @@ func TestStream(t *testing.T) {
 		if got := texts(b)[0]; got != "r1: a" {
 			t.Errorf("the first line is %q", got)
 		}
-		if got := len(s.buf); got > lineLimit {
+		if got := len(s.inputs[0].buf); got > lineLimit {
 			t.Errorf("%d bytes are held", got)
 		}
 	})
@@ -163,8 +163,8 @@ func TestStream(t *testing.T) {
 		s.Begin("r1")
 		for i := range lineLimit - 1 {
 			_, _ = s.Write([]byte("v"))
-			if s.clean != i+1 {
-				t.Fatalf("after %d bytes the next look begins at byte %d", i+1, s.clean)
+			if s.inputs[0].clean != i+1 {
+				t.Fatalf("after %d bytes the next look begins at byte %d", i+1, s.inputs[0].clean)
 			}
 		}
 	})

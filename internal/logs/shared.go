@@ -2,11 +2,18 @@ package logs
 
 import "bytes"
 
+// What stands behind a marker that begins a line, by the stream that the line was
+// written to; see docs/runtime-protocol.md.
+const (
+	tagStdout = ':'
+	tagStderr = '!'
+)
+
 // Share says that the instance serves several invocations at once, so that what
 // is printed belongs to the invocation whose marker the line begins with: the
-// marker and a colon begin a line, the marker alone is the end of the
-// invocation. What carries no marker belongs to the instance. Share must be called
-// before anything else.
+// marker and a colon begin a line of its stdout, the marker and an exclamation mark
+// one of its stderr, the marker alone is the end of the invocation. What carries no
+// marker belongs to the instance. Share must be called before anything else.
 func (s *Stream) Share() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -16,13 +23,13 @@ func (s *Stream) Share() {
 // takeShared is take for a stream whose lines carry markers. A shim writes each
 // of its lines at once, but behind what others wrote without an end of a line, so
 // a marker may come anywhere in one.
-func (s *Stream) takeShared(b []byte) (used int, lines []Line, more bool) {
-	clean := s.clean
-	s.clean = 0
+func (in *input) takeShared(b []byte) (used int, lines []Line, more bool) {
+	clean := in.clean
+	in.clean = 0
 	end := bytes.IndexByte(b[clean:], '\n')
 	if end < 0 {
 		if len(b) < lineLimit {
-			s.clean = len(b)
+			in.clean = len(b)
 			return 0, nil, false
 		}
 		end = lineLimit
@@ -31,17 +38,20 @@ func (s *Stream) takeShared(b []byte) (used int, lines []Line, more bool) {
 		used = 1 // The end of the line itself.
 	}
 	used += end
-	g, start := s.findShared(b[:end], used > end)
+	g, start := in.stream.findShared(b[:end], used > end)
 	switch {
 	case g == nil:
-		return used, s.keep(b[:end]), true
+		return used, in.keep(b[:end]), true
 	case start > 0:
-		return start, s.keep(b[:start]), true
+		return start, in.keep(b[:start]), true
 	case end == markerLen:
-		return used, s.end(g), true
-	default:
-		return used, s.keepFor(&g.share, g.requestID, b[markerLen+1:end]), true
+		return used, in.stream.end(g), true
 	}
+	name := StreamStdout
+	if b[markerLen] == tagStderr {
+		name = StreamStderr
+	}
+	return used, in.stream.keepFor(&g.share, g.requestID, name, b[markerLen+1:end]), true
 }
 
 // findShared is the first invocation whose marker is in line, and where. whole
@@ -54,7 +64,8 @@ func (s *Stream) findShared(line []byte, whole bool) (*Segment, int) {
 		}
 		at += from
 		rest := line[at:]
-		if len(rest) > markerLen && rest[markerLen] == ':' || whole && len(rest) == markerLen {
+		tagged := len(rest) > markerLen && (rest[markerLen] == tagStdout || rest[markerLen] == tagStderr)
+		if tagged || whole && len(rest) == markerLen {
 			if g := s.shared[string(rest[:markerLen])]; g != nil {
 				return g, at
 			}

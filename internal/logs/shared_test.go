@@ -29,6 +29,22 @@ func TestSharedStream(t *testing.T) {
 		two.Wait(t.Context())
 	})
 
+	t.Run("tells the streams of a line apart by what is behind its marker", func(t *testing.T) {
+		t.Parallel()
+		b, s := setup(t)
+		s.Share()
+		g := s.Begin("r1")
+		fmt.Fprintf(s, "%[1]s:out\n%[1]s!err\n%[1]s:\n%[1]s\n", g.Marker())
+		_, _ = s.inputs[1].Write([]byte("nobody's\n"))
+		var got []string
+		for _, l := range b.Tail("hello", "", 10) {
+			got = append(got, l.RequestID+" "+l.Stream+" "+l.Text)
+		}
+		if diff := cmp.Diff([]string{"r1 stdout out", "r1 stderr err", "r1 stdout ", " stderr nobody's"}, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+
 	t.Run("does not take a guess, or a marker within an invocation's own line, for one", func(t *testing.T) {
 		t.Parallel()
 		b, s := setup(t)
@@ -67,8 +83,8 @@ func TestSharedStream(t *testing.T) {
 		for range 300 {
 			_, _ = s.Write([]byte(strings.Repeat("y", 1000)))
 		}
-		if len(s.buf) > lineLimit {
-			t.Errorf("%d bytes are held", len(s.buf))
+		if len(s.inputs[0].buf) > lineLimit {
+			t.Errorf("%d bytes are held", len(s.inputs[0].buf))
 		}
 		s.Close()
 		g.Wait(t.Context())

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -28,9 +29,10 @@ const (
 	markerLen    = len(markerPrefix) + 32
 )
 
-// Stream takes the output of one sandbox, in the order in which it was written,
-// and attributes it: what comes before an invocation's marker is that
-// invocation's. One goroutine writes to it; Begin may be called by another.
+// Stream takes the output of one sandbox, stdout and stderr each in the order in
+// which it was written, and attributes it: what comes before an invocation's marker
+// is that invocation's. One goroutine writes to each of the two; Begin may be called
+// by another. Between the two streams the order is that in which they are read.
 //
 // The output is hostile: whatever it is, the memory that a stream takes is
 // bounded, and each byte is looked at a bounded number of times.
@@ -44,14 +46,26 @@ type Stream struct {
 	reading sync.Mutex
 
 	mu      sync.Mutex
-	raw     syscall.RawConn     // reads without waiting; set where no markers are needed
+	local   bool                // both are read without waiting, and no markers are needed
 	shared  map[string]*Segment // by marker, where lines carry one; see Share
 	pending []*Segment          // began and not yet marked as ended, the oldest first
-	buf     []byte              // the beginning of a line that has no end yet
-	clean   int                 // so much of buf holds no end of a line and no marker
+	inputs  [2]input            // stdout and stderr
 	between share               // of what is printed while nothing is pending
 	over    []*Segment          // ended, with lines that are not in the book yet
 	done    bool
+}
+
+// input is one of the two streams of a sandbox. Its stream's mu guards it.
+type input struct {
+	stream *Stream
+	name   string
+	open   bool            // more may come
+	raw    syscall.RawConn // reads without waiting, where Stream.local is set
+	buf    []byte          // the beginning of a line that has no end yet
+	clean  int             // so much of buf holds no end of a line and no marker
+	// passed is how many of Stream.pending have had their marker here, but not in
+	// the other stream yet.
+	passed int
 }
 
 // share is how much was printed of what may be, and how much beyond that.
@@ -69,7 +83,10 @@ type Segment struct {
 
 // Stream returns a stream for the output of one instance.
 func (b *Book) Stream(function string, version int, instance string) *Stream {
-	return &Stream{book: b, function: function, version: version, instance: instance}
+	s := &Stream{book: b, function: function, version: version, instance: instance}
+	// stderr is not waited for until it is drained.
+	s.inputs = [2]input{{stream: s, name: StreamStdout, open: true}, {stream: s, name: StreamStderr}}
+	return s
 }
 
 // Begin says that the next output is that of requestID, until the segment's marker
@@ -79,7 +96,7 @@ func (s *Stream) Begin(requestID string) *Segment {
 	g := &Segment{stream: s, requestID: requestID, ended: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.raw == nil {
+	if !s.local {
 		var random [16]byte
 		rand.Read(random[:]) // Never fails; see crypto/rand.
 		g.marker = hex.AppendEncode(append(make([]byte, 0, markerLen), markerPrefix...), random[:])
@@ -102,7 +119,7 @@ func (s *Stream) Begin(requestID string) *Segment {
 	return g
 }
 
-// Marker is what the shim writes into the stream when the handler has ended; ""
+// Marker is what the shim writes into the streams when the handler has ended; ""
 // if it is not to write anything.
 func (g *Segment) Marker() string { return string(g.marker) }
 
@@ -132,45 +149,53 @@ func (g *Segment) Last(text string) {
 	defer g.stream.mu.Unlock()
 	select {
 	case <-g.ended:
-		g.stream.book.add(g.stream.line(g.requestID, text, true))
+		g.stream.book.add(g.stream.platform(g.requestID, text, LevelError))
 	default:
 		g.last = text
 	}
 }
 
-// Say adds a line of the platform that belongs to no invocation.
-func (s *Stream) Say(text string) { s.book.add(s.line("", text, true)) }
+// Say adds a line of the platform about a failure that belongs to no invocation.
+func (s *Stream) Say(text string) { s.book.add(s.platform("", text, LevelError)) }
 
-// Write takes output. It never fails and never waits for a reader of the book.
-func (s *Stream) Write(p []byte) (int, error) {
+// Write takes what was written to stdout. It never fails and never waits for a
+// reader of the book.
+func (s *Stream) Write(p []byte) (int, error) { return s.inputs[0].Write(p) }
+
+// Stderr is what takes what was written to stderr, as Write does for stdout.
+func (s *Stream) Stderr() io.Writer { return writerOnly{&s.inputs[1]} }
+
+// Write takes output.
+func (in *input) Write(p []byte) (int, error) {
+	s := in.stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []Line
-	s.buf = append(s.buf, p...)
-	rest := s.buf
+	in.buf = append(in.buf, p...)
+	rest := in.buf
 	for {
-		used, lines, more := s.take(rest)
+		used, lines, more := in.take(rest)
 		out = append(out, lines...)
 		rest = rest[used:]
 		if !more {
 			break
 		}
 	}
-	s.buf = append(s.buf[:0], rest...)
+	in.buf = append(in.buf[:0], rest...)
 	s.publish(out)
 	return len(p), nil
 }
 
 // take consumes one line, or one marker, from the front of b; more is false when
 // what is left must wait for further output.
-func (s *Stream) take(b []byte) (used int, lines []Line, more bool) {
-	if s.shared != nil {
-		return s.takeShared(b)
+func (in *input) take(b []byte) (used int, lines []Line, more bool) {
+	if in.stream.shared != nil {
+		return in.takeShared(b)
 	}
-	clean := s.clean
-	s.clean = 0
-	if s.share().dropped > 0 {
-		return s.drop(b)
+	clean := in.clean
+	in.clean = 0
+	if in.share().dropped > 0 {
+		return in.drop(b)
 	}
 	end := bytes.IndexByte(b[clean:], '\n')
 	before := b
@@ -179,55 +204,83 @@ func (s *Stream) take(b []byte) (used int, lines []Line, more bool) {
 		before = b[:end]
 	}
 	// The beginning of a marker may be in what was looked at already.
-	if start := s.findMarker(before, max(0, clean-markerLen)); start >= 0 {
+	if start := in.findMarker(before, max(0, clean-markerLen)); start >= 0 {
 		used := behindMarker(b, start)
 		if used == 0 {
 			return 0, nil, false
 		}
 		if start > 0 {
-			lines = s.keep(b[:start])
+			lines = in.keep(b[:start])
 		}
-		return used, append(lines, s.end(s.pending[0])...), true
+		return used, append(lines, in.pass()...), true
 	}
 	switch {
 	case end >= 0:
-		return end + 1, s.keep(b[:end]), true
+		return end + 1, in.keep(b[:end]), true
 	case len(b) >= lineLimit:
-		return lineLimit - markerLen, s.keep(b[:lineLimit-markerLen]), true
+		return lineLimit - markerLen, in.keep(b[:lineLimit-markerLen]), true
 	default:
-		s.clean = len(b)
+		in.clean = len(b)
 		return 0, nil, false
 	}
 }
 
 // drop consumes what nobody will read, up to the marker, without looking for
 // lines: a flood of them would cost the host far more than the function.
-func (s *Stream) drop(b []byte) (used int, lines []Line, more bool) {
-	if len(s.pending) == 0 {
-		s.between.dropped += len(b)
+func (in *input) drop(b []byte) (used int, lines []Line, more bool) {
+	share := in.share()
+	if in.current() == nil {
+		share.dropped += len(b)
 		return len(b), nil, false
 	}
-	g := s.pending[0]
-	start := s.findMarker(b, 0)
+	start := in.findMarker(b, 0)
 	if start < 0 {
 		used = max(0, len(b)-markerLen) // The last may be the beginning of one.
-		g.share.dropped += used
+		share.dropped += used
 		return used, nil, false
 	}
 	if used = behindMarker(b, start); used == 0 {
 		return 0, nil, false
 	}
-	g.share.dropped += start
-	return used, s.end(g), true
+	share.dropped += start
+	return used, in.pass(), true
+}
+
+// current is the invocation that what comes next belongs to, nil if none runs.
+func (in *input) current() *Segment {
+	if in.passed < len(in.stream.pending) {
+		return in.stream.pending[in.passed]
+	}
+	return nil
+}
+
+// pass notes that the marker of the current invocation has come here.
+func (in *input) pass() []Line {
+	in.passed++
+	return in.stream.settle()
+}
+
+// settle ends the invocations whose end was seen in every stream that is open.
+func (s *Stream) settle() (lines []Line) {
+	for len(s.pending) > 0 {
+		for i := range s.inputs {
+			if s.inputs[i].open && s.inputs[i].passed == 0 {
+				return lines
+			}
+		}
+		lines = append(lines, s.end(s.pending[0])...)
+	}
+	return lines
 }
 
 // findMarker is where the marker of the invocation that runs begins in b, -1 if
 // it is not there. It looks from the byte from on.
-func (s *Stream) findMarker(b []byte, from int) int {
-	if len(s.pending) == 0 || len(s.pending[0].marker) == 0 {
+func (in *input) findMarker(b []byte, from int) int {
+	g := in.current()
+	if g == nil || len(g.marker) == 0 {
 		return -1
 	}
-	start := bytes.Index(b[from:], s.pending[0].marker)
+	start := bytes.Index(b[from:], g.marker)
 	if start >= 0 {
 		start += from
 	}
@@ -251,29 +304,41 @@ func behindMarker(b []byte, start int) int {
 }
 
 // share is that of the invocation that runs, or of what is printed between two.
-func (s *Stream) share() *share {
-	if len(s.pending) == 0 {
-		return &s.between
+func (in *input) share() *share {
+	if g := in.current(); g != nil {
+		return &g.share
 	}
-	return &s.pending[0].share
+	return &in.stream.between
 }
 
 // keep makes a line of text for the invocation that is running, unless the share
 // is used up.
-func (s *Stream) keep(text []byte) []Line {
-	if len(s.pending) == 0 || s.shared != nil {
-		return s.keepFor(&s.between, "", text)
+func (in *input) keep(text []byte) []Line {
+	g := in.current()
+	if g == nil || in.stream.shared != nil {
+		return in.stream.keepFor(&in.stream.between, "", in.name, text)
 	}
-	return s.keepFor(&s.pending[0].share, s.pending[0].requestID, text)
+	return in.stream.keepFor(&g.share, g.requestID, in.name, text)
 }
 
-func (s *Stream) keepFor(share *share, requestID string, text []byte) []Line {
+// rest makes a line of what has no end, and never will have one.
+func (in *input) rest() (lines []Line) {
+	if len(in.buf) > 0 {
+		lines = in.keep(in.buf)
+		in.buf, in.clean = in.buf[:0], 0
+	}
+	return lines
+}
+
+func (s *Stream) keepFor(share *share, requestID, stream string, text []byte) []Line {
 	if share.size+len(text)+1 > invocationLimit {
 		share.dropped += len(text) + 1
 		return nil
 	}
 	share.size += len(text) + 1
-	return []Line{s.line(requestID, string(text), false)}
+	l := s.line(requestID, string(text))
+	l.Stream = stream
+	return []Line{l}
 }
 
 // report is the platform's line about what was dropped, if anything was.
@@ -282,9 +347,9 @@ func (s *Stream) report(requestID string, of share) []Line {
 	case of.dropped == 0:
 		return nil
 	case requestID == "":
-		return []Line{s.line("", fmt.Sprintf("%d bytes of output were dropped: what is printed between two invocations is limited to 1 MiB", of.dropped), true)}
+		return []Line{s.platform("", fmt.Sprintf("%d bytes of output were dropped: what is printed between two invocations is limited to 1 MiB", of.dropped), LevelWarn)}
 	default:
-		return []Line{s.line(requestID, fmt.Sprintf("%d bytes of output were dropped: an invocation's log is limited to 1 MiB", of.dropped), true)}
+		return []Line{s.platform(requestID, fmt.Sprintf("%d bytes of output were dropped: an invocation's log is limited to 1 MiB", of.dropped), LevelWarn)}
 	}
 }
 
@@ -298,6 +363,11 @@ func (s *Stream) remove(g *Segment) bool {
 		return false
 	}
 	s.pending = slices.Delete(s.pending, i, i+1)
+	for k := range s.inputs {
+		if i < s.inputs[k].passed {
+			s.inputs[k].passed--
+		}
+	}
 	if s.shared != nil {
 		delete(s.shared, string(g.marker))
 	}
@@ -309,7 +379,7 @@ func (s *Stream) end(g *Segment) (lines []Line) {
 	s.remove(g)
 	lines = s.report(g.requestID, g.share)
 	if g.last != "" {
-		lines = append(lines, s.line(g.requestID, g.last, true))
+		lines = append(lines, s.platform(g.requestID, g.last, LevelError))
 	}
 	s.over = append(s.over, g)
 	return lines
@@ -325,11 +395,18 @@ func (s *Stream) publish(lines []Line) {
 	s.over = nil
 }
 
-func (s *Stream) line(requestID, text string, platform bool) Line {
+func (s *Stream) line(requestID, text string) Line {
 	return Line{
 		Time: time.Now(), Function: s.function, Version: s.version, Instance: s.instance,
-		RequestID: requestID, Platform: platform, Text: strings.ToValidUTF8(text, "\uFFFD"),
+		RequestID: requestID, Text: strings.ToValidUTF8(text, "\uFFFD"),
 	}
+}
+
+// platform is a line that Cove itself writes.
+func (s *Stream) platform(requestID, text, level string) Line {
+	l := s.line(requestID, text)
+	l.Platform, l.Level = true, level
+	return l
 }
 
 // Close says that no more output comes. What has no end yet is ended.
@@ -341,9 +418,9 @@ func (s *Stream) Close() {
 	}
 	s.done = true
 	var out []Line
-	if len(s.buf) > 0 {
-		out = s.keep(s.buf)
-		s.buf = nil
+	for i := range s.inputs {
+		s.inputs[i].open = false
+		out = append(out, s.inputs[i].rest()...)
 	}
 	for len(s.pending) > 0 {
 		out = append(out, s.end(s.pending[0])...)

@@ -122,8 +122,9 @@ func (s *starter) Start(t testing.TB, files map[string]string, env ...string) *s
 	if err := sandbox.Mount(ctx, code); err != nil {
 		t.Fatalf("mount the package: %v", err)
 	}
+	stdout, stderr := sandbox.Logs()
 	return &shimtest.Process{
-		Conn: sandbox.Conn(), Logs: sandbox.Logs(), CodeDir: driver.CodeDir,
+		Conn: sandbox.Conn(), Stdout: stdout, Stderr: stderr, CodeDir: driver.CodeDir,
 		Wait: func(ctx context.Context) (int, error) {
 			exit, err := sandbox.Wait(ctx)
 			return exit.Code, err

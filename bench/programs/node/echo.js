@@ -4,9 +4,12 @@
 
 const net = require('node:net');
 
-const log = net.connect('/cove/log.sock', () => {
-  const conn = net.connect('/cove/conn.sock');
-  conn.on('data', (data) => conn.write(data));
-  conn.on('end', () => process.exit(0));
-  log.unref();
+const out = net.connect('/cove/log.sock', () => {
+  const err = net.connect('/cove/log.sock', () => {
+    const conn = net.connect('/cove/conn.sock');
+    conn.on('data', (data) => conn.write(data));
+    conn.on('end', () => process.exit(0));
+    out.unref();
+    err.unref();
+  });
 });

@@ -3,8 +3,9 @@ process in this language, in this sandbox, behind this socket, can do."""
 
 import socket
 
-log = socket.socket(socket.AF_UNIX)
-log.connect("/cove/log.sock")
+logs = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+for log in logs:
+    log.connect("/cove/log.sock")
 conn = socket.socket(socket.AF_UNIX)
 conn.connect("/cove/conn.sock")
 while data := conn.recv(65536):

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 
@@ -31,7 +32,7 @@ import (
 type bare struct {
 	cmd  *exec.Cmd
 	conn *cvruntime.Conn
-	logs net.Conn
+	logs [2]net.Conn // stdout and stderr
 	dir  string
 	// init is how long the handler's import took.
 	init time.Duration
@@ -95,26 +96,51 @@ func startBare(ctx context.Context, s bareSpec) (_ *bare, err error) {
 			_ = b.cmd.Wait()
 		}
 	}()
-	if b.logs, err = acceptUnix(logSocket); err != nil {
-		return nil, err
-	}
-	conn, err := acceptUnix(connSocket)
+	conn, err := b.accept(logSocket, connSocket)
 	if err != nil {
-		_ = b.logs.Close()
 		return nil, err
 	}
 	// The host reads an instance's output too.
 	go func() {
 		defer close(b.read)
-		_, _ = io.Copy(io.Discard, b.logs)
+		var both sync.WaitGroup
+		for _, c := range b.logs {
+			both.Go(func() { _, _ = io.Copy(io.Discard, c) })
+		}
+		both.Wait()
 	}()
 	b.conn = cvruntime.NewConn(conn, cvruntime.Options{})
 	if err := b.load(ctx, s); err != nil {
-		_, _ = b.conn.Close(), b.logs.Close()
+		_ = b.conn.Close()
+		b.closeLogs()
 		<-b.read
 		return nil, err
 	}
 	return b, nil
+}
+
+// accept takes the connections of the shim: two of the log, then the protocol's.
+func (b *bare) accept(logSocket, connSocket *net.UnixListener) (conn net.Conn, err error) {
+	for i := range b.logs {
+		if b.logs[i], err = acceptUnix(logSocket); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		conn, err = acceptUnix(connSocket)
+	}
+	if err != nil {
+		b.closeLogs()
+	}
+	return conn, err
+}
+
+func (b *bare) closeLogs() {
+	for _, c := range b.logs {
+		if c != nil {
+			_ = c.Close()
+		}
+	}
 }
 
 // load says HELLO and INIT.
@@ -232,7 +258,8 @@ func (b *bare) call(event []byte) (time.Duration, json.RawMessage, error) {
 func (b *bare) Close() error {
 	_ = b.cmd.Process.Kill()
 	_ = b.cmd.Wait() // That it was killed is no news.
-	_, _ = b.conn.Close(), b.logs.Close()
+	_ = b.conn.Close()
+	b.closeLogs()
 	<-b.read
 	return os.RemoveAll(b.dir)
 }

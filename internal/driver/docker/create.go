@@ -214,11 +214,11 @@ func (s *sandbox) awaitShim(ctx context.Context, systemd bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s.d.background.Go(func() { s.cancelIfDead(ctx, cancel) })
-	conn, logs, err := s.box.Accept(ctx)
+	conn, streams, err := s.box.Accept(ctx)
 	if err != nil {
 		return fmt.Errorf("wait for the shim to connect: %w", err)
 	}
-	s.conn, s.logs = conn, newLogs(logs)
+	s.conn, s.logs = conn, []*logs{newLogs(streams.Stdout), newLogs(streams.Stderr)}
 	if s.process != nil {
 		return nil
 	}

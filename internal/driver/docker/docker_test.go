@@ -344,7 +344,8 @@ func TestSandboxSaysHowItEnded(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			time.Sleep(100 * time.Millisecond)
-			got, err := io.ReadAll(s.Logs())
+			stdout, _ := s.Logs()
+			got, err := io.ReadAll(stdout)
 			if string(got) != "hello there\n" {
 				t.Errorf("the log reads %q, %v", got, err)
 			}

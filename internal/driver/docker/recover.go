@@ -86,7 +86,7 @@ func (d *Driver) Recover(ctx context.Context, owner string) ([]driver.Sandbox, e
 func list(found map[string]*sandbox) []driver.Sandbox {
 	all := make([]driver.Sandbox, 0, len(found))
 	for _, s := range found {
-		s.conn, s.logs = closedConn(), newLogs(closedConn())
+		s.conn, s.logs = closedConn(), []*logs{newLogs(closedConn()), newLogs(closedConn())}
 		all = append(all, s)
 	}
 	slices.SortFunc(all, func(a, b driver.Sandbox) int { return strings.Compare(a.ID(), b.ID()) })

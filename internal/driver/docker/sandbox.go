@@ -44,7 +44,7 @@ type sandbox struct {
 	process   *host.Process
 	pid       int
 	conn      net.Conn
-	logs      *logs
+	logs      []*logs // stdout and stderr
 	container string
 	// hasNetDir is set when the directory for the network may be there.
 	hasNetDir bool
@@ -69,9 +69,9 @@ func newSandbox(d *Driver, spec driver.Spec) *sandbox {
 	return &sandbox{d: d, spec: spec, ended: make(chan struct{})}
 }
 
-func (s *sandbox) ID() string      { return s.spec.ID }
-func (s *sandbox) Conn() net.Conn  { return s.conn }
-func (s *sandbox) Logs() io.Reader { return s.logs }
+func (s *sandbox) ID() string                       { return s.spec.ID }
+func (s *sandbox) Conn() net.Conn                   { return s.conn }
+func (s *sandbox) Logs() (stdout, stderr io.Reader) { return s.logs[0], s.logs[1] }
 
 func (s *sandbox) Usage(context.Context) (driver.Usage, error) { return s.cgroup.Usage() }
 
@@ -279,8 +279,8 @@ func (s *sandbox) remove() error {
 	if s.process != nil {
 		_ = s.process.Close()
 	}
-	if s.logs != nil {
-		s.logs.close(drainTime)
+	for _, l := range s.logs {
+		l.close(drainTime)
 	}
 	errs := []error{s.removeNetwork()}
 	if s.cgroup != nil {
@@ -319,8 +319,8 @@ func (s *sandbox) removeNetwork() error {
 	return nil
 }
 
-// logs is the stream of what was written inside. Its end is only closed when
-// it was read to the end, or nobody reads it.
+// logs is one of the streams of what was written inside. Its end is only closed
+// when it was read to the end, or nobody reads it.
 type logs struct {
 	net.Conn
 	once sync.Once

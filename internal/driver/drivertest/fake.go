@@ -23,9 +23,10 @@ type Program func(ctx context.Context, in *Inside) driver.Exit
 // Inside is what a Program sees of its sandbox.
 type Inside struct {
 	Spec driver.Spec
-	// Conn and Logs are the sandbox's ends of the streams.
+	// Conn, Logs (stdout) and Errs (stderr) are the sandbox's ends of the streams.
 	Conn net.Conn
 	Logs io.Writer
+	Errs io.Writer
 
 	s *fakeSandbox
 }
@@ -122,9 +123,10 @@ func (f *Fake) create(ctx context.Context, spec driver.Spec) (*fakeSandbox, erro
 	}
 	conn, shimConn := net.Pipe()
 	logs, shimLogs := io.Pipe()
+	errs, shimErrs := io.Pipe()
 	run, kill := context.WithCancel(context.Background())
 	s := &fakeSandbox{
-		fake: f, spec: spec, limits: spec.Limits, conn: conn, logs: logs, kill: kill,
+		fake: f, spec: spec, limits: spec.Limits, conn: conn, logs: logs, errs: errs, kill: kill,
 		ended: make(chan struct{}), changed: make(chan struct{}),
 	}
 	f.mu.Lock()
@@ -135,12 +137,12 @@ func (f *Fake) create(ctx context.Context, spec driver.Spec) (*fakeSandbox, erro
 	}
 	f.live[spec.ID] = s
 	f.idle.Go(func() {
-		exit := f.program(run, &Inside{Spec: spec, Conn: shimConn, Logs: shimLogs, s: s})
+		exit := f.program(run, &Inside{Spec: spec, Conn: shimConn, Logs: shimLogs, Errs: shimErrs, s: s})
 		if run.Err() != nil {
 			exit = driver.Exit{Code: 137, Signal: 9}
 		}
 		kill()
-		_, _ = shimConn.Close(), shimLogs.Close()
+		_, _, _ = shimConn.Close(), shimLogs.Close(), shimErrs.Close()
 		s.mu.Lock()
 		exit.PeakMemory = cove.MiB
 		s.exit = exit
@@ -167,7 +169,8 @@ type fakeSandbox struct {
 	fake *Fake
 	spec driver.Spec
 	conn net.Conn
-	logs *io.PipeReader
+	logs *io.PipeReader // stdout
+	errs *io.PipeReader // stderr
 	kill context.CancelFunc
 
 	ended chan struct{}
@@ -223,9 +226,9 @@ func (s *fakeSandbox) dead() error {
 	}
 }
 
-func (s *fakeSandbox) ID() string      { return s.spec.ID }
-func (s *fakeSandbox) Conn() net.Conn  { return s.conn }
-func (s *fakeSandbox) Logs() io.Reader { return s.logs }
+func (s *fakeSandbox) ID() string                       { return s.spec.ID }
+func (s *fakeSandbox) Conn() net.Conn                   { return s.conn }
+func (s *fakeSandbox) Logs() (stdout, stderr io.Reader) { return s.logs, s.errs }
 
 func (s *fakeSandbox) Usage(context.Context) (driver.Usage, error) {
 	s.mu.Lock()
@@ -293,7 +296,7 @@ func (s *fakeSandbox) Destroy(ctx context.Context, reason string) error {
 	s.kill()
 	_ = s.conn.Close()
 	// Whoever reads the log has its end, and who writes it is not held up.
-	defer func() { _ = s.logs.Close() }()
+	defer func() { _, _ = s.logs.Close(), s.errs.Close() }()
 	s.fake.mu.Lock()
 	if s.fake.live[s.spec.ID] == s {
 		delete(s.fake.live, s.spec.ID)

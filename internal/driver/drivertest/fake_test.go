@@ -90,6 +90,8 @@ func obey(ctx context.Context, in *Inside) driver.Exit {
 			return driver.Exit{Code: 139, Signal: 11}
 		case "print":
 			_, _ = in.Logs.Write([]byte(text + "\n"))
+		case "complain":
+			_, _ = in.Errs.Write([]byte(text + "\n"))
 		case "beat":
 			every(func() bool { return send(map[string]any{"beat": 1}) })
 		case "spin":

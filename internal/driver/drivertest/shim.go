@@ -52,7 +52,8 @@ type running struct {
 	*driver.Guarded
 	t     testing.TB
 	lines *bufio.Reader
-	logs  *logBuffer
+	logs  *logBuffer // stdout
+	errs  *logBuffer // stderr
 }
 
 // logBuffer drains a log and keeps it.
@@ -69,6 +70,11 @@ func drain(r io.Reader) *logBuffer {
 		_, _ = io.Copy(l, r)
 	}()
 	return l
+}
+
+func drainBoth(s driver.Sandbox) (stdout, stderr *logBuffer) {
+	out, err := s.Logs()
+	return drain(out), drain(err)
 }
 
 // Write implements io.Writer.
@@ -102,17 +108,20 @@ func tryCreate(t testing.TB, d driver.Driver, spec driver.Spec) (*running, error
 	if err != nil {
 		return nil, fmt.Errorf("create a sandbox: %w", err)
 	}
-	r := &running{Guarded: driver.Guard(inner), t: t, lines: bufio.NewReader(inner.Conn()), logs: drain(inner.Logs())}
+	r := &running{Guarded: driver.Guard(inner), t: t, lines: bufio.NewReader(inner.Conn())}
+	r.logs, r.errs = drainBoth(inner)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := r.Destroy(ctx, "the test has ended"); err != nil {
 			t.Errorf("destroy the sandbox: %v", err)
 		}
-		select {
-		case <-r.logs.done:
-		case <-time.After(patience):
-			t.Error("the log did not end with the sandbox")
+		for _, l := range []*logBuffer{r.logs, r.errs} {
+			select {
+			case <-l.done:
+			case <-time.After(patience):
+				t.Error("the log did not end with the sandbox")
+			}
 		}
 	})
 	if _, err := r.next(); err != nil {

@@ -5,10 +5,10 @@ with a command, each line it writes is a JSON object with its result.
 """
 import ctypes, json, os, signal, socket, sys, threading, time
 
-log = socket.socket(socket.AF_UNIX)
-log.connect("/cove/log.sock")
-os.dup2(log.fileno(), 1)
-os.dup2(log.fileno(), 2)
+logs = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+for fd, log in enumerate(logs, 1):
+    log.connect("/cove/log.sock")
+    os.dup2(log.fileno(), fd)
 conn = socket.socket(socket.AF_UNIX)
 conn.connect("/cove/conn.sock")
 lines = conn.makefile("r")
@@ -133,6 +133,8 @@ for line in lines:
     result = None
     if do == "print":
         print(arg, flush=True)
+    elif do == "complain":
+        print(arg, file=sys.stderr, flush=True)
     elif do == "exit":
         os._exit(arg)
     elif do == "signal":

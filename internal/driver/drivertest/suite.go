@@ -112,7 +112,7 @@ func (s *suite) testStart(t *testing.T) {
 			t.Errorf("report %+v", s.report)
 		}
 	})
-	t.Run("the shim answers, has its environment, and its prints arrive as the log", func(t *testing.T) {
+	t.Run("the shim answers, has its environment, and its prints arrive as the log, of stdout and stderr each", func(t *testing.T) {
 		r := s.create(t)
 		var environ map[string]string
 		r.must("environ", nil, &environ)
@@ -125,13 +125,15 @@ func (s *suite) testStart(t *testing.T) {
 			}
 		}
 		r.must("print", "hello, log", nil)
-		if !eventually(func() bool { return strings.Contains(r.logs.String(), "hello, log\n") }) {
-			t.Errorf("the log is %q", r.logs)
+		r.must("complain", "hello, errors", nil)
+		if !eventually(func() bool { return r.logs.String() == "hello, log\n" && r.errs.String() == "hello, errors\n" }) {
+			t.Errorf("the log is %q, and %q", r.logs, r.errs)
 		}
 	})
 	t.Run("the last words before the end arrive too", func(t *testing.T) {
 		r := s.create(t)
 		r.must("print", "last words", nil)
+		r.must("complain", "last complaint", nil)
 		if err := r.tell("exit", 0); err != nil {
 			t.Fatal(err)
 		}
@@ -140,8 +142,9 @@ func (s *suite) testStart(t *testing.T) {
 			t.Error(err)
 		}
 		<-r.logs.done
-		if !strings.Contains(r.logs.String(), "last words\n") {
-			t.Errorf("the log is %q", r.logs)
+		<-r.errs.done
+		if r.logs.String() != "last words\n" || r.errs.String() != "last complaint\n" {
+			t.Errorf("the log is %q, and %q", r.logs, r.errs)
 		}
 	})
 	t.Run("processor time and memory are counted", func(t *testing.T) {

@@ -216,9 +216,10 @@ func (s *suite) createUnderLoad(t *testing.T, spec driver.Spec, i int) {
 	}
 	// It may have been ready before its time was up.
 	g := driver.Guard(inner)
-	logs := drain(g.Logs())
+	stdout, stderr := drainBoth(g)
 	if err := g.Destroy(t.Context(), "enough"); err != nil {
 		t.Error(err)
 	}
-	<-logs.done
+	<-stdout.done
+	<-stderr.done
 }

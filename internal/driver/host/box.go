@@ -109,16 +109,23 @@ func listen(dir *os.File, name string) (*net.UnixListener, error) {
 // Dir is the directory on the host.
 func (b *Box) Dir() string { return b.dir }
 
-// Accept waits for the shim to connect to both sockets and then closes and
-// removes both, so that nothing else inside the sandbox can connect. It may be
-// called once. When ctx ends first it returns ctx's error, and when the box is
-// removed meanwhile net.ErrClosed; the sockets are gone in every case.
-func (b *Box) Accept(ctx context.Context) (conn, logs net.Conn, err error) {
+// Logs are the streams of what is written inside.
+type Logs struct{ Stdout, Stderr net.Conn }
+
+// Close closes both.
+func (l Logs) Close() error { return errors.Join(l.Stdout.Close(), l.Stderr.Close()) }
+
+// Accept waits for the shim to connect to both sockets, to that of the log twice,
+// and then closes and removes both, so that nothing else inside the sandbox can
+// connect. It may be called once. When ctx ends first it returns ctx's error, and
+// when the box is removed meanwhile net.ErrClosed; the sockets are gone in every
+// case.
+func (b *Box) Accept(ctx context.Context) (conn net.Conn, logs Logs, err error) {
 	b.mu.Lock()
 	logListener, connListener := b.logs, b.conn
 	b.mu.Unlock()
 	if logListener == nil || connListener == nil {
-		return nil, nil, net.ErrClosed
+		return nil, Logs{}, net.ErrClosed
 	}
 	stop := context.AfterFunc(ctx, func() {
 		_ = logListener.SetDeadline(time.Unix(1, 0))
@@ -127,18 +134,21 @@ func (b *Box) Accept(ctx context.Context) (conn, logs net.Conn, err error) {
 	defer stop()
 	defer func() { err = errors.Join(err, b.hangUp()) }()
 
-	// The shim connects to the log first.
-	logs, err = logListener.Accept()
-	if err == nil {
-		if conn, err = connListener.Accept(); err == nil {
-			return conn, logs, nil
+	// The shim connects to the log first, for stdout and then for stderr.
+	var taken [3]net.Conn
+	for i, l := range []*net.UnixListener{logListener, logListener, connListener} {
+		if taken[i], err = l.Accept(); err == nil {
+			continue
 		}
-		_ = logs.Close()
+		for _, c := range taken[:i] {
+			_ = c.Close()
+		}
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, Logs{}, err
 	}
-	if ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	return nil, nil, err
+	return taken[2], Logs{taken[0], taken[1]}, nil
 }
 
 // hangUp closes and removes both sockets.

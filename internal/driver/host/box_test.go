@@ -66,7 +66,7 @@ func mountsAt(t *testing.T, dir string) []string {
 func TestBoxAccept(t *testing.T) {
 	t.Parallel()
 
-	t.Run("one connection on each socket, and then there are no sockets", func(t *testing.T) {
+	t.Run("two connections of the log and one of the protocol, and then there are no sockets", func(t *testing.T) {
 		t.Parallel()
 		b := newBox(t)
 		shimLogs, err := dial(b, "log.sock")
@@ -74,6 +74,11 @@ func TestBoxAccept(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = shimLogs.Close() }()
+		shimErrors, err := dial(b, "log.sock")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = shimErrors.Close() }()
 		shimConn, err := dial(b, "conn.sock")
 		if err != nil {
 			t.Fatal(err)
@@ -90,7 +95,10 @@ func TestBoxAccept(t *testing.T) {
 		if _, err := shimLogs.Write([]byte("L")); err != nil {
 			t.Fatal(err)
 		}
-		for want, c := range map[string]net.Conn{"C": conn, "L": logs} {
+		if _, err := shimErrors.Write([]byte("E")); err != nil {
+			t.Fatal(err)
+		}
+		for want, c := range map[string]net.Conn{"C": conn, "L": logs.Stdout, "E": logs.Stderr} {
 			buf := make([]byte, 1)
 			if _, err := c.Read(buf); err != nil || string(buf) != want {
 				t.Errorf("read %q, %v; want %q", buf, err, want)

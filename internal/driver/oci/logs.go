@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// logStream is the host's end of a sandbox's log. It closes itself at its end,
+// logStream is the host's end of one of the two streams of a sandbox's log. It closes itself at its end,
 // so whoever drains it need not, and finish closes it where nobody does.
 type logStream struct {
 	conn net.Conn

@@ -33,7 +33,7 @@ type sandbox struct {
 	cmd    *exec.Cmd
 	output tail
 	conn   net.Conn
-	logs   *logStream
+	logs   []*logStream // stdout and stderr
 
 	// ended is closed when the runtime has ended and nothing is left of what
 	// ran inside; exit is set before. Nil when nothing was started.
@@ -184,7 +184,7 @@ func (s *sandbox) awaitShim(ctx context.Context) error {
 		}
 		return fmt.Errorf("waiting for its shim to connect: %w", err)
 	}
-	s.conn, s.logs = conn, newLogStream(logs)
+	s.conn, s.logs = conn, []*logStream{newLogStream(logs.Stdout), newLogStream(logs.Stderr)}
 	return nil
 }
 
@@ -204,7 +204,7 @@ func (s *sandbox) ID() string { return s.id }
 func (s *sandbox) Conn() net.Conn { return s.conn }
 
 // Logs implements driver.Sandbox.
-func (s *sandbox) Logs() io.Reader { return s.logs }
+func (s *sandbox) Logs() (stdout, stderr io.Reader) { return s.logs[0], s.logs[1] }
 
 // Usage implements driver.Sandbox. The memory is that of the control group:
 // the runtime's own part of it is counted.
@@ -346,7 +346,9 @@ func (s *sandbox) remove() error {
 	}
 	if s.conn != nil {
 		_ = s.conn.Close()
-		s.logs.finish()
+		for _, l := range s.logs {
+			l.finish()
+		}
 	}
 	var errs []error
 	if s.box != nil {

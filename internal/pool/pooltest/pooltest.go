@@ -266,9 +266,12 @@ func readFrame(r io.Reader) (rt.FrameType, uint64, []byte, error) {
 	return rt.FrameType(head[4]), binary.BigEndian.Uint64(head[5:]), body, err
 }
 
-func (s *sandbox) ID() string      { return s.id }
-func (s *sandbox) Conn() net.Conn  { return s.host }
-func (s *sandbox) Logs() io.Reader { return s.logReader }
+func (s *sandbox) ID() string     { return s.id }
+func (s *sandbox) Conn() net.Conn { return s.host }
+
+// Logs has nothing on stderr, which is at its end at once.
+func (s *sandbox) Logs() (stdout, stderr io.Reader) { return s.logReader, strings.NewReader("") }
+
 func (s *sandbox) Usage(context.Context) (driver.Usage, error) {
 	return driver.Usage{CPU: time.Millisecond}, nil
 }

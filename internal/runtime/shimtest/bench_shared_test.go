@@ -19,7 +19,8 @@ import (
 func share(b *testing.B, l language, n int) (*runtime.Conn, *shimtest.Process) {
 	b.Helper()
 	p := l.local.Start(b, l.files)
-	go func() { _, _ = io.Copy(io.Discard, p.Logs) }()
+	go func() { _, _ = io.Copy(io.Discard, p.Stdout) }()
+	go func() { _, _ = io.Copy(io.Discard, p.Stderr) }()
 	conn := runtime.NewConn(p.Conn, runtime.Options{})
 	if _, err := conn.Hello(b.Context()); err != nil {
 		b.Fatal(err)

@@ -132,7 +132,8 @@ func BenchmarkRoundTrip(b *testing.B) {
 	for _, l := range languages(b) {
 		b.Run(l.name+"/handler", func(b *testing.B) {
 			conn, p := ready(b, l)
-			go func() { _, _ = io.Copy(io.Discard, p.Logs) }()
+			go func() { _, _ = io.Copy(io.Discard, p.Stdout) }()
+			go func() { _, _ = io.Copy(io.Discard, p.Stderr) }()
 			var times []time.Duration
 			inv := &runtime.Invoke{Kind: cove.KindDirect, RequestID: "0123456789abcdef", Marker: fmt.Sprintf("\x1ecove %032x", 1), Payload: []byte(`{"name":"world"}`)}
 			for b.Loop() {

@@ -37,13 +37,13 @@ func compiles(t *testing.T, lang Language, starter Starter) {
 		return nil
 	})
 	if err != nil {
-		t.Fatalf("COMPILE: %v; log: %s", err, s.logs.text())
+		t.Fatalf("COMPILE: %v; log: %s", err, s.everything())
 	}
 	if s.conn.Usable() {
 		t.Error("the sandbox is still of use")
 	}
-	if strings.Contains(s.logs.text(), "run") {
-		t.Errorf("the package was run: %q", s.logs.text())
+	if strings.Contains(s.everything(), "run") {
+		t.Errorf("the package was run: %q", s.everything())
 	}
 	want, files := `"compiled"`, 2
 	if lang == JavaScript {
@@ -60,6 +60,6 @@ func compiles(t *testing.T, lang Language, starter Starter) {
 	s = start(t, lang, starter, code)
 	s.mustLoad(t)
 	if got := s.direct(t, ""); got != want {
-		t.Errorf("answer %s; log: %s", got, s.logs.text())
+		t.Errorf("answer %s; log: %s", got, s.everything())
 	}
 }

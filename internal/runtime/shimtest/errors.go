@@ -26,7 +26,7 @@ func errorRules() []rule {
 			if strings.Contains(strings.Join(f.Stack, ""), "shim") && !strings.Contains(s.proc.CodeDir, "shim") {
 				t.Errorf("the stack shows the shim: %q", f.Stack)
 			}
-			if text := s.printed(t); !strings.Contains(text, "[ERROR] "+f.Type) {
+			if text := s.complained(t); !strings.Contains(text, "[ERROR] "+f.Type) {
 				t.Errorf("the log says %q", text)
 			}
 		}},
@@ -193,7 +193,7 @@ func loadForms(t *testing.T, lang Language, starter Starter) {
 			if got := s.direct(t, ""); got != `"ok"` {
 				t.Errorf("answer %s", got)
 			}
-			if got := s.logs.text(); strings.Contains(got, "Warning") {
+			if got := s.everything(); strings.Contains(got, "Warning") {
 				t.Errorf("the log has %q", got)
 			}
 		})

@@ -13,7 +13,7 @@ import (
 
 func logRules() []rule {
 	return []rule{
-		{"everything that is printed is in the log before the marker and never in an answer", source{
+		{"everything that is printed is in the log of its stream before the marker and never in an answer", source{
 			`
 import os, subprocess, sys
 def handler(event, context):
@@ -42,9 +42,15 @@ exports.handler = async () => {
 					t.Errorf("answer %q", got)
 				}
 				text := s.printed(t)
-				for _, want := range []string{"printed", "errors", "raw one\n", "raw two\n", "from a child\n", "and its errors\n", "no line end"} {
-					if !strings.Contains(text, want) {
-						t.Errorf("the log lacks %q: %q", want, text)
+				for _, want := range []string{"printed", "raw one\n", "from a child\n", "no line end"} {
+					if !strings.Contains(text, want) || strings.Contains(text, "errors") {
+						t.Errorf("stdout lacks %q, or has more: %q", want, text)
+					}
+				}
+				text = s.complained(t)
+				for _, want := range []string{"errors", "raw two\n", "and its errors\n"} {
+					if !strings.Contains(text, want) || strings.Contains(text, "printed") {
+						t.Errorf("stderr lacks %q, or has more: %q", want, text)
 					}
 				}
 			}
@@ -82,7 +88,7 @@ def handler(event, context):
 			if n := s.direct(t, ""); n != "1" {
 				t.Errorf("%s handlers", n)
 			}
-			text := s.printed(t)
+			text := s.complained(t)
 			if !strings.Contains(text, "[INFO]") || !strings.Contains(text, "request-1\ta line\n") || strings.Contains(text, "not this") || !strings.Contains(text, "on import") {
 				t.Errorf("log %q", text)
 			}
@@ -94,7 +100,7 @@ def handler(event, context): logging.debug("a line")
 `}, func(t *testing.T, s *session) {
 			s.mustLoad(t)
 			s.direct(t, "")
-			if text := s.printed(t); text != "<a line>\n" {
+			if text := s.complained(t); text != "<a line>\n" {
 				t.Errorf("log %q", text)
 			}
 		}},
@@ -267,14 +273,14 @@ exports.handler = async (event) => {
 		}},
 		{"what the shim does before INIT leaves no trace", tells, func(t *testing.T, s *session) {
 			s.prepared(t)
-			if text := s.logs.text(); text != "" {
+			if text := s.everything(); text != "" {
 				t.Errorf("log %q", text)
 			}
 			s.mustLoad(t)
 			if got := tell(t, s); got.RequestID != "request-1" || len(got.Hidden) != 0 {
 				t.Errorf("context %+v", got)
 			}
-			if text := s.printed(t); text != "" {
+			if text := s.printed(t) + s.complained(t); text != "" {
 				t.Errorf("log %q", text)
 			}
 		}},

@@ -76,8 +76,11 @@ func (l Local) Start(t testing.TB, files map[string]string, env ...string) *Proc
 			t.Logf("written before the log stream was there: %s", text)
 		}
 	})
-	logs, conn := accept(t, logSocket), accept(t, connSocket)
-	return &Process{Conn: conn, Logs: logs, CodeDir: code, Wait: func(ctx context.Context) (int, error) {
+	stdout := accept(t, logSocket)
+	stderr := accept(t, logSocket)
+	conn := accept(t, connSocket)
+	_, _ = logSocket.Close(), connSocket.Close()
+	return &Process{Conn: conn, Stdout: stdout, Stderr: stderr, CodeDir: code, Wait: func(ctx context.Context) (int, error) {
 		select {
 		case <-ended:
 			return code0, nil
@@ -95,7 +98,7 @@ func listen(t testing.TB, path string) *net.UnixListener {
 	return l
 }
 
-// accept takes the one connection that a socket is for.
+// accept takes one of the connections that a socket is for.
 func accept(t testing.TB, l *net.UnixListener) net.Conn {
 	t.Helper()
 	check(t, l.SetDeadline(time.Now().Add(patience)))
@@ -104,7 +107,6 @@ func accept(t testing.TB, l *net.UnixListener) net.Conn {
 		t.Fatalf("the shim did not connect: %v", err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = l.Close()
 	return c
 }
 

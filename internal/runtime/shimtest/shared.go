@@ -34,6 +34,7 @@ func (s *session) share(t *testing.T) *shared {
 	h.stream = h.book.Stream("hello", 3, "i")
 	h.stream.Share()
 	s.logs.to(h.stream)
+	s.errs.to(h.stream.Stderr())
 	t.Cleanup(func() { _ = h.mux.Close() })
 	return h
 }
@@ -71,7 +72,7 @@ func (f *flight) result(t *testing.T, h *shared) string {
 	t.Helper()
 	<-f.done
 	if f.err != nil {
-		t.Fatalf("call %s: %v; log: %s", f.id, f.err, h.logs.text())
+		t.Fatalf("call %s: %v; log: %s", f.id, f.err, h.everything())
 	}
 	return string(f.answer.Payload)
 }
@@ -87,7 +88,7 @@ func (f *flight) log(t *testing.T, h *shared) string {
 	select {
 	case <-ended:
 	case <-time.After(patience):
-		t.Fatalf("the end of call %s is not in the log: %q", f.id, h.logs.text())
+		t.Fatalf("the end of call %s is not in the log: %q", f.id, h.everything())
 	}
 	return h.lines(f.id)
 }
@@ -282,6 +283,40 @@ func addLogs(add adder) {
 		}
 		if got := h.lines(""); strings.Contains(got, "call") {
 			t.Errorf("of no call: %q", got)
+		}
+	})
+	add("each line has its stream, and is in order with those of the other", forms{
+		"import sys\n",
+		"async def handler(event, context):\n    for i in range(9): print('line', i, file=(sys.stdout, sys.stderr)[i % 2])\n",
+		"",
+		"exports.handler = async () => { for (let i = 0; i < 9; i++) (i % 2 ? console.error : console.log)('line ' + i); };\n",
+	}, func(t *testing.T, h *shared) {
+		f := h.direct("r", "1")
+		f.result(t, h)
+		f.log(t, h)
+		lines := h.book.Tail("hello", "r", 100)
+		for i, l := range lines {
+			if want := []string{booklog.StreamStdout, booklog.StreamStderr}[i%2]; l.Text != fmt.Sprint("line ", i) || l.Stream != want {
+				t.Errorf("line %d is %q of %s", i, l.Text, l.Stream)
+			}
+		}
+		if len(lines) != 9 {
+			t.Errorf("%d lines", len(lines))
+		}
+	})
+	add("a worker's streams stay apart", forms{
+		common: "import os, sys\n",
+		plain:  "def handler(event, context):\n    print('out', end='')\n    sys.stderr.write('err')\n    os.write(1, b' raw\\n')\n    os.write(2, b' raw\\n')\n",
+	}, func(t *testing.T, h *shared) {
+		f := h.direct("r", "1")
+		f.result(t, h)
+		f.log(t, h)
+		got := map[string]string{}
+		for _, l := range h.book.Tail("hello", "r", 100) {
+			got[l.Stream] += l.Text + "|"
+		}
+		if len(got) != 2 || strings.Contains(got[booklog.StreamStdout], "err") || !strings.Contains(got[booklog.StreamStderr], "err") {
+			t.Errorf("got %q", got)
 		}
 	})
 	add("what cannot be attributed belongs to the instance", forms{

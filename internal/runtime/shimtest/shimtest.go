@@ -26,9 +26,9 @@ const patience = 20 * time.Second
 
 // Process is a shim that was started, before its HELLO was read.
 type Process struct {
-	// Conn is the protocol's stream, Logs that of stdout and stderr.
-	Conn net.Conn
-	Logs io.Reader
+	// Conn is the protocol's stream, Stdout and Stderr are those of the log.
+	Conn           net.Conn
+	Stdout, Stderr io.Reader
 	// CodeDir is where the package is, as the shim sees it.
 	CodeDir string
 	// Wait returns the exit code when the process has ended.
@@ -103,7 +103,8 @@ type session struct {
 	lang Language
 	proc *Process
 	conn *runtime.Conn
-	logs *logs
+	logs *logs // stdout
+	errs *logs // stderr
 	init runtime.Init
 	code string
 	id   int
@@ -126,7 +127,7 @@ func greet(t *testing.T, lang Language, p *Process, c net.Conn) *session {
 		handler = "index.handler"
 	}
 	s := &session{
-		lang: lang, proc: p, conn: runtime.NewConn(c, runtime.Options{}), logs: collect(p.Logs), timeout: patience,
+		lang: lang, proc: p, conn: runtime.NewConn(c, runtime.Options{}), logs: collect(p.Stdout), errs: collect(p.Stderr), timeout: patience,
 		init: runtime.Init{
 			Function: "hello", Version: 3, Handler: handler, CodeDir: p.CodeDir, MemoryMiB: 128, TimeoutMS: 10_000,
 			MaxAnswer: runtime.MaxPayload, Entropy: bytes.Repeat([]byte{7}, 32), Now: time.Now().UnixNano(),
@@ -137,7 +138,7 @@ func greet(t *testing.T, lang Language, p *Process, c net.Conn) *session {
 	defer cancel()
 	h, err := s.conn.Hello(ctx)
 	if err != nil {
-		t.Fatalf("HELLO: %v; log: %s", err, s.logs.text())
+		t.Fatalf("HELLO: %v; log: %s", err, s.everything())
 	}
 	if h.Runtime == "" || h.Version == "" {
 		t.Fatalf("HELLO says %+v; it must name runtime and version", h)
@@ -151,7 +152,7 @@ func (s *session) prepared(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := s.conn.Prepared(ctx); err != nil {
-		t.Fatalf("PREPARED: %v; log: %s", err, s.logs.text())
+		t.Fatalf("PREPARED: %v; log: %s", err, s.everything())
 	}
 }
 
@@ -166,7 +167,7 @@ func (s *session) load(t *testing.T) error {
 func (s *session) mustLoad(t *testing.T) {
 	t.Helper()
 	if err := s.load(t); err != nil {
-		t.Fatalf("INIT: %v; log: %s", err, s.logs.text())
+		t.Fatalf("INIT: %v; log: %s", err, s.everything())
 	}
 }
 
@@ -189,7 +190,7 @@ func (s *session) direct(t *testing.T, payload string) string {
 	t.Helper()
 	a, err := s.invoke(cove.KindDirect, "", payload)
 	if err != nil {
-		t.Fatalf("direct call: %v; log: %s", err, s.logs.text())
+		t.Fatalf("direct call: %v; log: %s", err, s.everything())
 	}
 	return string(a.Payload)
 }
@@ -199,7 +200,7 @@ func (s *session) http(t *testing.T, event, payload string) *runtime.Answer {
 	t.Helper()
 	a, err := s.invoke(cove.KindHTTP, event, payload)
 	if err != nil {
-		t.Fatalf("HTTP call: %v; log: %s", err, s.logs.text())
+		t.Fatalf("HTTP call: %v; log: %s", err, s.everything())
 	}
 	return a
 }
@@ -227,16 +228,21 @@ func (s *session) exit(t *testing.T) int {
 	defer cancel()
 	code, err := s.proc.Wait(ctx)
 	if err != nil {
-		t.Fatalf("the process did not end: %v; log: %s", err, s.logs.text())
+		t.Fatalf("the process did not end: %v; log: %s", err, s.everything())
 	}
 	return code
 }
 
-// printed is what came into the log up to the marker of the latest call, and
+// printed is what came into stdout up to the marker of the latest call, and
 // behind the one before.
-func (s *session) printed(t *testing.T) string {
+func (s *session) printed(t *testing.T) string { return s.printedTo(t, s.logs) }
+
+// complained is the same of stderr.
+func (s *session) complained(t *testing.T) string { return s.printedTo(t, s.errs) }
+
+func (s *session) printedTo(t *testing.T, l *logs) string {
 	t.Helper()
-	text, ok := s.logs.until(s.last+"\n", patience)
+	text, ok := l.until(s.last+"\n", patience)
 	if !ok {
 		t.Fatalf("no marker came into the log: %q", text)
 	}
@@ -246,6 +252,9 @@ func (s *session) printed(t *testing.T) string {
 	}
 	return before
 }
+
+// everything is what came into both streams.
+func (s *session) everything() string { return s.logs.text() + s.errs.text() }
 
 // logs collects a log stream.
 type logs struct {

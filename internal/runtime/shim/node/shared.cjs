@@ -43,7 +43,10 @@ class Shared {
     else this.write(call, fd, data);
   }
 
-  /** Writes the whole lines of data, each with the call's marker; the rest must wait. */
+  /**
+   * Writes the whole lines of data, each with the call's marker; the rest must wait.
+   * The lines of both streams go one way, so that they stay in order.
+   */
   write(call, fd, data) {
     const before = call.partial.get(fd);
     if (before !== undefined && before.length) data = Buffer.concat([before, data]);
@@ -66,10 +69,11 @@ class Shared {
     const tag = call.marker;
     const out = Buffer.allocUnsafe(tag.length + text.length + 1);
     tag.copy(out, 0);
-    out[tag.length - 1] = 58; // A colon where the marker of the end has its newline.
+    // Where the marker of the end has its newline: a colon, or an exclamation mark.
+    out[tag.length - 1] = fd === 2 ? 33 : 58;
     text.copy(out, tag.length);
     out[out.length - 1] = NEWLINE;
-    this.writeAll(fd, out);
+    this.writeAll(1, out);
   }
 
   /** Ends a call's share of the log, but for the marker itself. */

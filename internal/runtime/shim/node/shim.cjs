@@ -18,7 +18,7 @@ let SHARED; // shared.cjs, once it is needed
 const state = {
   socket: null, // the protocol's stream
   conn: -1, // its descriptor
-  log: -1, // a descriptor of the log stream that is the shim's own
+  logs: [-1, -1], // descriptors of the log streams that are the shim's own
   handler: null,
   function: null, // what every call's context says of the function
   maxAnswer: 6 << 20,
@@ -41,7 +41,7 @@ class Failure extends Error {
 // ---- The streams ----------------------------------------------------------
 
 /**
- * Opens the log stream under descriptors 1 and 2 and the protocol's stream.
+ * Opens the log streams under descriptors 1 and 2 and the protocol's stream.
  * Node has neither dup2 nor a connect that does not go through the event loop,
  * so both come from the C library.
  */
@@ -73,9 +73,10 @@ function connect() {
     }
     return fd;
   };
-  state.log = open(process.env.COVE_LOG || '/cove/log.sock');
-  c.dup2(state.log, 1);
-  c.dup2(state.log, 2);
+  for (const i of [0, 1]) {
+    state.logs[i] = open(process.env.COVE_LOG || '/cove/log.sock');
+    c.dup2(state.logs[i], i + 1);
+  }
   state.conn = open(process.env.COVE_CONN || '/cove/conn.sock');
 }
 
@@ -258,8 +259,8 @@ function report(e, kind, call) {
   }
   let shown = `[ERROR] ${d.errorType}: ${d.errorMessage}\n`;
   for (let i = d.stackTrace.length - 1; i >= 0; i--) shown += `    ${d.stackTrace[i]}\n`;
-  if (call?.partial) state.shared.write(call, 1, Buffer.from(shown));
-  else writeAll(1, Buffer.from(shown));
+  if (call?.partial) state.shared.write(call, 2, Buffer.from(shown));
+  else writeAll(2, Buffer.from(shown));
   return Buffer.from(JSON.stringify(d));
 }
 
@@ -520,7 +521,11 @@ function finish(call) {
   call.done = true;
   state.call = null;
   if (state.waiting.length) setImmediate(next);
-  if (call.marker !== null) writeAll(state.log, call.marker);
+  if (call.marker !== null) {
+    writeAll(state.logs[0], call.marker);
+    // Where lines carry markers the lines of both streams go one way.
+    if (state.shared === null) writeAll(state.logs[1], call.marker);
+  }
   return true;
 }
 

@@ -22,10 +22,10 @@ class Failure(Exception):
 
 
 class Wire:
-    """The two streams to the host: frames, and the log that is under 1 and 2."""
+    """The streams to the host: frames, and the logs that are under 1 and 2."""
 
-    def __init__(self, conn, log):
-        self.conn, self.log = conn, log
+    def __init__(self, conn, logs):
+        self.conn, self.logs = conn, logs
         self.recv, self.send = conn.recv, conn.sendall
         self.rest = b""
 
@@ -65,15 +65,16 @@ class Wire:
             self.send(payload)
 
     def mark(self, marker):
-        """Flushes what was printed and closes it off in the log stream, if there is a marker."""
+        """Flushes what was printed and closes it off in both logs, if there is a marker."""
         flush()
         if not marker:
             return
         data = marker.encode() + b"\n"
-        try:
-            self.log.sendall(data)
-        except OSError:
-            pass
+        for log in self.logs:
+            try:
+                log.sendall(data)
+            except OSError:
+                pass
 
 
 def flush():
@@ -750,8 +751,8 @@ def run_part(name):
     exec(program(name), globals())
 
 
-def serve(conn, log):
-    Shim.wire = Wire(conn, log)
+def serve(conn, logs):
+    Shim.wire = Wire(conn, logs)
     standard_streams()
     late_imports()
     watch(conn.fileno())

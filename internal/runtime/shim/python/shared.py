@@ -24,23 +24,28 @@ class Call:
         self.head = scan_json(data[17:split].decode(), 0)[0]
         self.split = split
         self.marker = self.head["marker"].encode()
+        # What begins a line, by the descriptor that it was printed to.
+        self.tags = {1: self.marker + b":", 2: self.marker + b"!"}
         self.partial = {}
         self.begun = self.cancelled = self.done = False
         self.credit = WINDOW
         self.task = self.room = None
 
-    def write(self, key, data):
-        """Writes the whole lines of data, each with the marker; the rest must wait."""
-        data = self.partial.get(key, b"") + data
+    def write(self, fd, data):
+        """Writes the whole lines of data, each with the marker; the rest must wait.
+
+        The lines of both streams go one way, so that they stay in order.
+        """
+        data = self.partial.get(fd, b"") + data
         *lines, rest = data.split(b"\n")
         while len(rest) > LINE:
             lines.append(rest[:LINE])
             rest = rest[LINE:]
-        self.partial[key] = rest
+        self.partial[fd] = rest
         for line in lines:
             at = 0
             while True:  # A line without any text is one too.
-                write_all(b"%s:%s\n" % (self.marker, line[at : at + LINE]))
+                write_all(b"%s%s\n" % (self.tags[fd], line[at : at + LINE]))
                 at += LINE
                 if at >= len(line):
                     break
@@ -58,9 +63,9 @@ class Call:
     def close(self):
         """Ends the call's share of the log."""
         self.done = True
-        for rest in self.partial.values():
+        for fd, rest in self.partial.items():
             if rest:
-                write_all(b"%s:%s\n" % (self.marker, rest))
+                write_all(b"%s%s\n" % (self.tags[fd], rest))
         write_all(self.marker + b"\n")
 
     def grant(self, data):

@@ -1,7 +1,7 @@
 """The Python shim: speaks Cove's runtime protocol and calls the handler.
 
 What is done before HELLO decides how fast a sandbox starts: this file opens the
-two streams with nothing but built-in modules and says HELLO, and only then is
+three streams with nothing but built-in modules and says HELLO, and only then is
 the rest, serve.py beside it, compiled and run. The protocol is described in
 Cove's docs/runtime-protocol.md.
 """
@@ -50,11 +50,12 @@ def main():
     posix.close(null)
     worker = env.get(b"COVE_WORKER")
     if worker:  # Started by another shim, which is the host of this one.
-        conn, log = (inherited(int(fd)) for fd in worker.split())
+        conn, *logs = (inherited(int(fd)) for fd in worker.split())
     else:
-        log = connect(env.get(b"COVE_LOG", b"/cove/log.sock"))
-    posix.dup2(log.fileno(), 1)
-    posix.dup2(log.fileno(), 2)
+        path = env.get(b"COVE_LOG", b"/cove/log.sock")
+        logs = connect(path), connect(path)
+    posix.dup2(logs[0].fileno(), 1)
+    posix.dup2(logs[1].fileno(), 2)
     if not worker:
         conn = connect(env.get(b"COVE_CONN", b"/cove/conn.sock"))
     hello = b'{"protocol":1,"runtime":"python","version":"%d.%d.%d","prepares":true}' % sys.version_info[:3]
@@ -63,7 +64,7 @@ def main():
     directory = __file__.rpartition("/")[0] + "/"
     scope = {"__name__": "cove_shim", "__file__": directory + "serve.py", "program": lambda name: program(directory, name)}
     exec(program(directory, "serve"), scope)
-    scope["serve"](conn, log)
+    scope["serve"](conn, logs)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ ALL = 16
 class Worker:
     """A worker process as its parent sees it."""
 
-    def __init__(self, pid, sock, log, ready):
-        self.pid, self.sock, self.log = pid, sock, log
+    def __init__(self, pid, sock, logs, ready):
+        self.pid, self.sock, self.logs = pid, sock, logs  # by the descriptor in the worker
         self.frames, self.unsent, self.pending = Frames(), b"", []
         self.call, self.ended = None, False
         self.ready = ready  # It has the handler.
@@ -69,9 +69,9 @@ class Workers:
                 if fd == self.conn.fileno():
                     self.readable()
                 elif fd in self.files:
-                    worker, log = self.files[fd]
-                    if log:
-                        self.printed(worker, 1)
+                    worker, stream = self.files[fd]
+                    if stream:
+                        self.printed(worker, stream, 1)
                     elif not worker.ended:
                         self.answered(worker, event)
 
@@ -135,29 +135,33 @@ class Workers:
         import _socket
 
         ours, theirs = _socket.socketpair()
-        pair = _socket.socketpair()
-        out, into = pair[0].detach(), pair[1]
+        pairs = _socket.socketpair(), _socket.socketpair()
+        outs, intos = [p[0].detach() for p in pairs], [p[1] for p in pairs]
         forked = not threads()
         try:
-            pid = self.fork(ours, theirs, out, into) if forked else self.spawn(theirs, into)
+            pid = self.fork(ours, theirs, outs, intos) if forked else self.spawn(theirs, intos)
         except BaseException:
             ours.close()
-            posix.close(out)
+            for out in outs:
+                posix.close(out)
             raise
         finally:
             theirs.close()
-            into.close()
-        posix.set_blocking(out, False)
-        worker = Worker(pid, ours, out, forked)
+            for into in intos:
+                into.close()
+        worker = Worker(pid, ours, {1: outs[0], 2: outs[1]}, forked)
         if not forked:
             body = to_json({**self.init, "concurrency": 1, "entropy": entropy()})
             worker.send((9 + len(body)).to_bytes(4, "big") + bytes((INIT,)) + NO_ID + body)
-        self.files[ours.fileno()], self.files[out] = (worker, False), (worker, True)
+        self.files[ours.fileno()] = (worker, 0)
         self.poll.register(ours.fileno(), worker.wanted())
-        self.poll.register(out, 1)
+        for stream, out in worker.logs.items():
+            posix.set_blocking(out, False)
+            self.files[out] = (worker, stream)
+            self.poll.register(out, 1)
         return worker
 
-    def fork(self, ours, theirs, out, into):
+    def fork(self, ours, theirs, outs, intos):
         flush()
         Shim.forking = True
         pid = os.fork()
@@ -165,38 +169,40 @@ class Workers:
         if pid:
             return pid
         try:
-            for fd in self.files:
+            for fd in (*self.files, *outs):
                 posix.close(fd)
-            posix.close(out)
             ours.close()
             Shim.wire.conn.close()
-            Shim.wire.log.close()
-            become_worker(theirs, into)
+            for log in Shim.wire.logs:
+                log.close()
+            become_worker(theirs, intos)
         finally:
             posix._exit(1)
 
-    def spawn(self, theirs, into):
+    def spawn(self, theirs, intos):
         """A worker of a program that cannot be forked, since it has threads: it
         starts anew and imports the handler itself."""
-        for s in (theirs, into):
-            posix.set_inheritable(s.fileno(), True)
-        env = {**os.environ, "COVE_WORKER": "%d %d" % (theirs.fileno(), into.fileno())}
+        inherited = [s.fileno() for s in (theirs, *intos)]
+        for fd in inherited:
+            posix.set_inheritable(fd, True)
+        env = {**os.environ, "COVE_WORKER": "%d %d %d" % (*inherited,)}
         return posix.posix_spawn("/proc/self/exe", sys.orig_argv, env)
 
     def gone(self, worker):
         """A worker's stream has ended: so has its call, if it has one."""
         worker.ended = True
-        self.printed(worker)
+        self.printed_all(worker)
         kill(worker.pid)
         try:
             status = posix.waitstatus_to_exitcode(posix.waitpid(worker.pid, 0)[1])
         except OSError:
             status = 0
-        for fd in (worker.sock.fileno(), worker.log):
+        for fd in (worker.sock.fileno(), *worker.logs.values()):
             self.ignore(fd)
             del self.files[fd]
         worker.sock.close()
-        posix.close(worker.log)
+        for log in worker.logs.values():
+            posix.close(log)
         if worker in self.idle:
             self.idle.remove(worker)
         call = worker.call
@@ -223,9 +229,9 @@ class Workers:
         for worker in self.idle:
             # Its end is that of its stream; it says no more before.
             while receive(worker.sock) is None and monotonic() < until:
-                self.printed(worker)
+                self.printed_all(worker)
                 self.poll.poll(10)
-            self.printed(worker)
+            self.printed_all(worker)
         end(kind)
 
     # ---- What they say
@@ -282,7 +288,7 @@ class Workers:
                 call.begun = True
                 Shim.wire.send(frame)
             else:
-                self.printed(worker)
+                self.printed_all(worker)
                 call.close()
                 del self.busy[call.ident]
                 worker.call = None
@@ -294,22 +300,26 @@ class Workers:
             worker.pending.pop(0)
         self.watch(worker)
 
-    def printed(self, worker, reads=ALL):
+    def printed_all(self, worker):
+        for stream in worker.logs:
+            self.printed(worker, stream)
+
+    def printed(self, worker, stream, reads=ALL):
         """Passes on what a worker printed, as far as so many reads go: whoever prints
         without end must not hold up the others."""
         for _ in range(reads):
             try:
-                data = posix.read(worker.log, 65536)
+                data = posix.read(worker.logs[stream], 65536)
             except OSError:
                 return
             if not data:
                 # Whatever it left behind has closed it too; gone() sees to the rest.
-                self.ignore(worker.log)
+                self.ignore(worker.logs[stream])
                 return
             if worker.call is None:
-                write_all(data)
+                write_all(data, stream)
             else:
-                worker.call.write(1, data)
+                worker.call.write(stream, data)
 
 
 def threads():
@@ -335,12 +345,12 @@ def entropy():
     return b2a_base64(posix.urandom(32), newline=False).decode()
 
 
-def become_worker(conn, log):
+def become_worker(conn, logs):
     """Turns a forked process into a shim for one call at a time."""
     Shim.forking = False
-    posix.dup2(log.fileno(), 1)
-    posix.dup2(log.fileno(), 2)
-    Shim.wire = Wire(conn, log)
+    posix.dup2(logs[0].fileno(), 1)
+    posix.dup2(logs[1].fileno(), 2)
+    Shim.wire = Wire(conn, logs)
     standard_streams()
     reseed(posix.urandom(32))
     watch(conn.fileno())

@@ -28,6 +28,9 @@ func main() {
 	if err != nil {
 		os.Exit(90)
 	}
+	if _, err := net.Dial("unix", "/cove/log.sock"); err != nil {
+		os.Exit(92)
+	}
 	conn, err := net.Dial("unix", "/cove/conn.sock")
 	if err != nil {
 		os.Exit(91)
