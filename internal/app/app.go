@@ -34,6 +34,7 @@ import (
 	"github.com/covefn/cove/internal/invoke"
 	"github.com/covefn/cove/internal/logs"
 	"github.com/covefn/cove/internal/machine"
+	"github.com/covefn/cove/internal/metrics"
 	"github.com/covefn/cove/internal/pool"
 	"github.com/covefn/cove/internal/route"
 	"github.com/covefn/cove/internal/runtime"
@@ -74,6 +75,10 @@ type App struct {
 	machine *machine.Meter
 	bench   *runs.Runs
 	saved   store.Events
+
+	records    *sqlite.Records
+	recorder   *metrics.Recorder
+	prometheus *metrics.Prometheus
 
 	routes          *gateway.Gateway
 	gateway         *gateway.Server
@@ -127,7 +132,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, version strin
 	if err := a.openIsolations(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.openFunctions(ctx); err != nil {
+	if err := a.openFunctions(ctx, version); err != nil {
 		return nil, err
 	}
 	if err := a.pool.Recover(ctx); err != nil {
@@ -256,12 +261,15 @@ func (a *App) openIsolations(ctx context.Context) (err error) {
 func (a *App) shimDir() string { return filepath.Join(a.cfg.Data, "shims") }
 
 // openFunctions opens what is stored and the use cases over it.
-func (a *App) openFunctions(ctx context.Context) error {
+func (a *App) openFunctions(ctx context.Context, version string) error {
 	store, err := sqlite.Open(ctx, filepath.Join(a.cfg.Data, "cove.db"), filepath.Join(a.cfg.Data, "secret.key"))
 	if err != nil {
 		return err
 	}
 	a.onClose(store.Close)
+	if err := a.openRecords(ctx, version); err != nil {
+		return err
+	}
 	a.saved = store
 	if a.packages, err = code.New(a.cfg.Data, code.Limits{}, a.log); err != nil {
 		return err
@@ -281,7 +289,7 @@ func (a *App) openFunctions(ctx context.Context) error {
 		Active: func(name string) *cove.Version { return enabled(a.deploy.Active(name)) },
 		Logs:   a.logs, Memory: a.memory(), StemMemory: a.cfg.StemMemory.Of(a.memory()), Stems: int(a.cfg.Stems), StartTimeout: a.cfg.StartTimeout, MaxAnswer: maxAnswer, Log: a.log,
 	})
-	a.invoker = invoke.New(invoke.Options{Pool: a.pool, Log: a.log, Record: a.events.Invocation})
+	a.invoker = invoke.New(invoke.Options{Pool: a.pool, Log: a.log, Record: a.record, Late: a.prometheus.Late})
 	routes := route.NewTable[*cove.Version]()
 	a.deploy, err = deploy.New(ctx, deploy.Options{
 		Store: store, Code: a.packages, Routes: routes, Runtimes: a.runtimes, Isolations: a.isolations.recent,
@@ -352,7 +360,7 @@ func (a *App) openDoors(ctx context.Context, version string) error {
 	handler := api.New(api.Options{
 		Functions: a.deploy, Invoker: a.invoker, Access: a.auth, Tokens: a.auth, Users: a.auth, Audit: a.store, Settings: a.settings, TrustedProxies: a.proxies, Instances: instances{a.pool, a.log}, Logs: a.logs, Events: a.events,
 		System: &system{app: a, version: version}, Log: a.log,
-		SavedEvents: a.saved, Routes: a.routes, Host: a.machine, Bench: a.bench,
+		Metrics: a.metricsService(), SavedEvents: a.saved, Routes: a.routes, Host: a.machine, Bench: a.bench,
 		BodyTimeout: a.cfg.BodyTimeout, WriteTimeout: a.cfg.WriteTimeout,
 	})
 	console, err := web.Handler(web.Files(), handler)

@@ -28,6 +28,7 @@ func (a *App) Serve(ctx context.Context) error {
 	loops.Go(func() { a.pruneAudit(background) })
 	loops.Go(func() { a.machine.Run(background) })
 	loops.Go(func() { a.events.Run(background) })
+	stopMetrics := a.startMetrics(background)
 	sweeper := deploy.NewSweeper(a.deploy, 0)
 	sweeper.Start(background)
 	if err := a.startMinimum(ctx); err != nil {
@@ -48,7 +49,7 @@ func (a *App) Serve(ctx context.Context) error {
 	stop()
 	loops.Wait()
 	sweeper.Stop()
-	return errors.Join(err, drained, a.close())
+	return errors.Join(err, drained, stopMetrics(), a.close())
 }
 
 // startMinimum starts the instances that functions want kept.

@@ -21,6 +21,8 @@ type GroupStats struct {
 	Busy      int    `json:"busy"`
 	Dying     int    `json:"dying"`
 	Waiting   int    `json:"waiting"`
+	// Reserved is the memory set aside for those that serve or could.
+	Reserved cove.ByteSize `json:"reserved"`
 }
 
 // StemStats are the stem cells of one kind.
@@ -81,6 +83,10 @@ func (g *group) stats() GroupStats {
 		} else {
 			s.Idle++
 		}
+		s.Reserved += in.reserved
+	}
+	for in := range g.busy {
+		s.Reserved += in.reserved
 	}
 	return s
 }

@@ -1,0 +1,457 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/client/wire"
+	"github.com/covefn/cove/internal/store"
+	"github.com/covefn/cove/internal/store/sqlite"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fixture is a recorder and a service over a store of its own. Nothing is written
+// until flush.
+type fixture struct {
+	t        *testing.T
+	path     string
+	records  *sqlite.Records
+	recorder *Recorder
+	service  *Service
+	settings store.Settings
+}
+
+func setup(t *testing.T) *fixture {
+	t.Helper()
+	f := &fixture{t: t, path: filepath.Join(t.TempDir(), "records.db"), settings: store.Settings{
+		Prices:    store.Prices{VCPUHour: 3600, GiBHour: 7200, Currency: "USD"},
+		Retention: store.Retention{Days: cove.Duration(10 * 365 * 24 * time.Hour)},
+	}}
+	f.open()
+	t.Cleanup(func() { f.records.Close() })
+	return f
+}
+
+func (f *fixture) open() {
+	f.t.Helper()
+	var err error
+	if f.records, err = sqlite.OpenRecords(context.Background(), f.path); err != nil {
+		f.t.Fatal(err)
+	}
+	f.recorder = NewRecorder(f.records, nil)
+	f.service = NewService(Options{Records: f.records, Recorder: f.recorder, Settings: func() store.Settings { return f.settings }})
+}
+
+func (f *fixture) flush() {
+	f.t.Helper()
+	if err := f.recorder.Flush(f.t.Context()); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *fixture) query(q Query) wire.MetricsQuery {
+	f.t.Helper()
+	out, err := f.service.Query(f.t.Context(), q)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return out
+}
+
+// calls makes invocations that ended at any time in a range, with everything by
+// chance.
+func calls(random *rand.Rand, n int, from, to time.Time) []cove.Invocation {
+	list := make([]cove.Invocation, n)
+	outcomes := []string{"ok", "ok", "ok", "function_error", "timeout", "queue_full", "caller_gone"}
+	for i := range list {
+		total := time.Duration(1+random.IntN(5000)) * time.Millisecond
+		ended := from.Add(time.Duration(random.Int64N(int64(to.Sub(from)))))
+		v := cove.Invocation{
+			ID: fmt.Sprintf("id-%06d", i), Function: fmt.Sprintf("f%d", random.IntN(4)), Version: 1 + random.IntN(3),
+			Isolation: []string{"gvisor", "docker"}[random.IntN(2)], Time: ended.Add(-total), Outcome: outcomes[random.IntN(len(outcomes))],
+			Instance: "i-1", Kind: cove.KindHTTP, Method: "GET", Path: "/x", Billed: total,
+			Timings: cove.Timings{Queue: total / 10, Run: total / 2, Total: total},
+			BytesIn: 3, BytesOut: 7, CPU: total / 4, PeakMemory: cove.ByteSize(1+random.IntN(100)) * cove.MiB,
+		}
+		v.Fault = class{outcome: v.Outcome}.fault()
+		if v.Outcome != "queue_full" {
+			v.Start = []cove.StartClass{cove.StartWarm, cove.StartCold, cove.StartStem}[random.IntN(3)]
+		} else {
+			v.Timings.Run, v.Error = 0, "too many requests are waiting"
+		}
+		list[i] = v
+	}
+	return list
+}
+
+func ended(v *cove.Invocation) time.Time { return v.Time.Add(v.Timings.Total) }
+
+// check compares a point with the invocations it should tell of, one by one.
+func check(t *testing.T, what string, p *wire.MetricsPoint, of []cove.Invocation) {
+	t.Helper()
+	outcomes, starts := map[string]int64{}, map[string]int64{}
+	var errored, in, out int64
+	var cpu, billed, queue, run time.Duration
+	var totals []time.Duration
+	var peak cove.ByteSize
+	for i := range of {
+		v := &of[i]
+		outcomes[v.Outcome]++
+		if v.Start == "" {
+			starts["none"]++
+		} else {
+			starts[string(v.Start)]++
+		}
+		if v.Outcome != "ok" {
+			errored++
+		}
+		in, out, cpu, billed, queue, run = in+v.BytesIn, out+v.BytesOut, cpu+v.CPU, billed+v.Billed, queue+v.Timings.Queue, run+v.Timings.Run
+		totals, peak = append(totals, v.Timings.Total), max(peak, v.PeakMemory)
+	}
+	if p.Invocations != int64(len(of)) || p.Errors != errored || p.BytesIn != in || p.BytesOut != out || p.CPU != cpu ||
+		p.Billed != billed || p.Queue != queue || p.RunTime != run || p.PeakMemory != peak {
+		t.Fatalf("%s: got %+v, want %d invocations", what, p, len(of))
+	}
+	if len(of) == 0 {
+		if p.Latency != nil || p.Outcomes != nil {
+			t.Fatalf("%s: got %+v of nothing", what, p)
+		}
+		return
+	}
+	if !maps.Equal(p.Outcomes, outcomes) || !maps.Equal(p.Starts, starts) {
+		t.Fatalf("%s: got %v %v, want %v %v", what, p.Outcomes, p.Starts, outcomes, starts)
+	}
+	slices.Sort(totals)
+	for q, got := range map[float64]time.Duration{0.5: p.Latency.P50, 0.9: p.Latency.P90, 0.95: p.Latency.P95, 0.99: p.Latency.P99, 1: p.Latency.Max} {
+		if want := totals[int(q*float64(len(totals)-1))]; !within(got, want) {
+			t.Fatalf("%s: p%v is %s, want %s", what, 100*q, got, want)
+		}
+	}
+	if p.Histogram == nil {
+		return
+	}
+	var below int
+	for i, n := range p.Histogram {
+		below += int(n)
+		want := len(totals)
+		if i < len(bounds) {
+			want, _ = slices.BinarySearch(totals, bounds[i]+1)
+		}
+		if below != want {
+			t.Fatalf("%s: %d calls up to bucket %d, want %d", what, below, i, want)
+		}
+	}
+}
+
+func filter(list []cove.Invocation, q *Query, from, to time.Time) (out []cove.Invocation) {
+	for i := range list {
+		v := &list[i]
+		if (q.Function == "" || v.Function == q.Function) && (q.Version == 0 || v.Version == q.Version) &&
+			(q.Isolation == "" || v.Isolation == q.Isolation) && !ended(v).Before(from) && ended(v).Before(to) {
+			out = append(out, *v)
+		}
+	}
+	return out
+}
+
+func TestQueriesAgreeWithTheInvocationsOneByOne(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	random := rand.New(rand.NewPCG(7, 7))
+	now := time.Now()
+	all := calls(random, 3000, now.AddDate(0, 0, -40), now)
+	for i := range all {
+		f.recorder.Record(&all[i])
+		if i%1000 == 500 {
+			f.flush() // Roll-ups are added to, also by a daemon that starts anew.
+			f.records.Close()
+			f.open()
+		}
+	}
+	f.flush()
+	for range 60 {
+		q := Query{
+			From: now.Add(-time.Duration(random.Int64N(int64(41 * 24 * time.Hour)))), To: now.Add(time.Minute),
+			Function: []string{"", "f1", "f2"}[random.IntN(3)], Isolation: []string{"", "", "docker"}[random.IntN(3)],
+			GroupBy: []GroupBy{"", ByFunction, ByVersion, ByIsolation}[random.IntN(4)], Histogram: random.IntN(2) == 0,
+		}
+		if random.IntN(2) == 0 {
+			q.To = q.From.Add(time.Duration(1 + random.Int64N(int64(now.Sub(q.From)))))
+		}
+		if q.Function != "" && random.IntN(2) == 0 {
+			q.Version = 1 + random.IntN(3)
+		}
+		if random.IntN(2) == 0 {
+			q.Step = max(time.Minute, (q.To.Sub(q.From) / time.Duration(1+random.IntN(200))).Truncate(time.Minute))
+		}
+		out := f.query(q)
+		if out.From.After(q.From) || out.To.Before(q.To) {
+			t.Fatalf("%+v: answered %s to %s", q, out.From, out.To)
+		}
+		var sum int64
+		for i := range out.Groups {
+			g := &out.Groups[i]
+			of := q
+			if g.Function != "" {
+				of.Function = g.Function
+			}
+			if g.Version != 0 {
+				of.Version = g.Version
+			}
+			if g.Isolation != "" {
+				of.Isolation = g.Isolation
+			}
+			check(t, fmt.Sprintf("%+v", q), &g.Total, filter(all, &of, out.From, out.To))
+			sum += g.Total.Invocations
+			for j := range g.Points {
+				p := &g.Points[j]
+				if want := out.From.Add(time.Duration(j) * out.Step.Std()); !p.Time.Equal(want) {
+					t.Fatalf("%+v: point %d is at %s, want %s", q, j, p.Time, want)
+				}
+				check(t, fmt.Sprintf("%+v at %s", q, p.Time), p, filter(all, &of, p.Time, p.Time.Add(out.Step.Std())))
+			}
+			if q.Step > 0 && len(g.Points) != int(out.To.Sub(out.From)/out.Step.Std()) {
+				t.Fatalf("%+v: %d points", q, len(g.Points))
+			}
+		}
+		if want := len(filter(all, &q, out.From, out.To)); sum != int64(want) {
+			t.Fatalf("%+v: %d invocations in all groups, want %d", q, sum, want)
+		}
+	}
+}
+
+func TestRecorder(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	call := cove.Invocation{
+		ID: "call-1", Function: "hello", Version: 1, Isolation: "gvisor", Outcome: "ok", Start: cove.StartWarm, Time: now.Add(-time.Second),
+		Timings: cove.Timings{Run: time.Millisecond, Total: 2 * time.Millisecond},
+	}
+
+	t.Run("counts every call of many at once, exactly, whatever is dropped", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		const each = 3 * maxQueued / 8
+		var callers sync.WaitGroup
+		for range 8 {
+			callers.Go(func() {
+				for range each {
+					f.recorder.Record(&call)
+				}
+			})
+		}
+		callers.Wait()
+		if n := f.recorder.sinceStart()[store.Series{Function: "hello", Isolation: "gvisor"}]; n.few[0].n != 8*each {
+			t.Errorf("got %d before it is written, want %d", n.few[0].n, 8*each)
+		}
+		f.flush()
+		if n := f.query(Query{From: now.Add(-time.Hour), To: now}).Groups[0].Total.Invocations; n != 8*each {
+			t.Errorf("got %d, want %d", n, 8*each)
+		}
+		r := f.service.Recording()
+		if r.Recorded != maxQueued || r.Dropped != 8*each-maxQueued {
+			t.Errorf("got %+v", r)
+		}
+		if n := f.recorder.sinceStart()[store.Series{Function: "hello", Isolation: "gvisor"}]; n.few[0].n != 8*each {
+			t.Errorf("got %d after it is written, want %d", n.few[0].n, 8*each)
+		}
+	})
+
+	t.Run("Close writes what is left", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		f.recorder.Start()
+		f.recorder.Record(&call)
+		if err := f.recorder.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.records.Close()
+		f.open()
+		if v, _, err := f.service.Invocation(t.Context(), "call-1"); err != nil || v.Function != "hello" {
+			t.Errorf("got %+v, %v", v, err)
+		}
+	})
+
+	t.Run("what could not be written is written later, once", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		broken := &brokenRecords{Records: f.records}
+		f.recorder.records = broken
+		for i := range 12 {
+			broken.load, broken.save = i%3 == 0, i%3 == 1
+			if broken.load {
+				clear(f.recorder.rows) // As if they had not been used for long.
+			}
+			f.recorder.Record(&call)
+			if err := f.recorder.Flush(t.Context()); (err != nil) != (i%3 != 2) {
+				t.Fatalf("flush %d: %v", i, err)
+			}
+		}
+		if n := f.query(Query{From: now.Add(-time.Hour), To: now}).Groups[0].Total.Invocations; n != 12 {
+			t.Errorf("got %d in the metrics", n)
+		}
+		page, err := f.service.Invocations(t.Context(), store.InvocationQuery{Limit: 100})
+		if err != nil || len(page.Items) != 12 {
+			t.Errorf("got %d records, %v", len(page.Items), err)
+		}
+	})
+
+	t.Run("while nothing can be written it holds no more than a count for each series and minute", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		f.recorder.records = &brokenRecords{Records: f.records, load: true, save: true}
+		for i := range 50 {
+			v := call
+			v.Time = now.Add(time.Duration(i%5) * time.Minute)
+			f.recorder.Record(&v)
+			if f.recorder.Flush(t.Context()) == nil {
+				t.Fatal("it was written")
+			}
+		}
+		if n := len(f.recorder.pending); n != 5 {
+			t.Errorf("it holds %d", n)
+		}
+	})
+
+	t.Run("forgets a series of which nothing is recorded any more, and goes on with it", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		f.recorder.Record(&call)
+		f.flush()
+		f.recorder.collect(time.Now().Add(forgetAfter + time.Second))
+		if n := len(*f.recorder.counters.Load()); n != 0 {
+			t.Errorf("it remembers %d", n)
+		}
+		f.recorder.Record(&call)
+		f.flush()
+		if n := f.query(Query{From: now.Add(-time.Hour), To: now}).Groups[0].Total.Invocations; n != 2 {
+			t.Errorf("got %d", n)
+		}
+	})
+}
+
+// It cannot run beside others, whose memory would be counted too.
+func TestRecordingTakesNoMemoryOfItsOwn(t *testing.T) {
+	f := setup(t)
+	call := cove.Invocation{Function: "hello", Outcome: "ok", Start: cove.StartWarm, Time: time.Now(), Timings: cove.Timings{Run: 1e6, Total: 2e6}}
+	f.recorder.Record(&call)
+	f.recorder.queue.waiting = make([]cove.Invocation, 0, maxQueued)
+	if n := testing.AllocsPerRun(1000, func() { f.recorder.Record(&call) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkRecord(b *testing.B) {
+	r := NewRecorder(nil, nil)
+	call := cove.Invocation{Function: "hello", Outcome: "ok", Start: cove.StartWarm, Time: time.Now(), Timings: cove.Timings{Run: 1e6, Total: 2e6}}
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			r.Record(&call)
+		}
+	})
+}
+
+// brokenRecords fail when told to.
+type brokenRecords struct {
+	*sqlite.Records
+	load, save bool
+}
+
+func (b *brokenRecords) Rollup(ctx context.Context, s store.Series, r store.Resolution, minutes int64) ([]byte, error) {
+	if b.load {
+		return nil, errors.New("no reading")
+	}
+	return b.Records.Rollup(ctx, s, r, minutes)
+}
+
+func (b *brokenRecords) SaveRecords(ctx context.Context, v []cove.Invocation, u []store.Rollup) error {
+	if b.save {
+		return errors.New("no writing")
+	}
+	return b.Records.SaveRecords(ctx, v, u)
+}
+
+func TestGauges(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	at := time.Now().Add(-time.Hour).Truncate(time.Hour)
+	group := GroupSample{Function: "hello", Version: 1, Isolation: "gvisor", Idle: 1, Busy: 1, Reserved: cove.GiB, Memory: 64 * cove.MiB, CPU: 5 * time.Second}
+	other := GroupSample{Function: "hello", Version: 2, Isolation: "gvisor", Busy: 2, Queued: 4, Reserved: cove.GiB}
+	look := Sample{Groups: []GroupSample{group, other}, Stems: 3, CPU: 1, Memory: 100 * cove.MiB, HostCPU: 1.5, HostMemory: 4 * cove.GiB}
+	s := NewSampler(f.recorder, func(context.Context) Sample { return look })
+	s.last = at
+	for i := 1; i <= 11; i++ {
+		if i > 6 {
+			look.Groups = nil
+		}
+		s.runOnce(t.Context(), at.Add(time.Duration(i)*5*time.Second))
+	}
+	f.flush()
+
+	t.Run("a point is an average over the time that was looked at", func(t *testing.T) {
+		t.Parallel()
+		out, err := f.service.Gauges(t.Context(), GaugeQuery{From: at, To: at.Add(5 * time.Minute), Step: time.Minute})
+		if err != nil || len(out.Points) != 1 {
+			t.Fatalf("got %+v, %v", out, err)
+		}
+		p := out.Points[0]
+		near := func(got, want float64) bool { return got > want*0.999 && got < want*1.001 }
+		if !near(p.Busy, 3*6.0/11) || !near(p.Stems, 3) || !near(p.HostCPU, 1.5) || !near(p.CPU, 1) || p.MaxInstances != 4 || p.MaxQueued != 4 ||
+			!near(float64(p.Memory), float64(100*cove.MiB)) || !near(float64(p.Reserved), float64(2*cove.GiB)*6/11) {
+			t.Errorf("got %+v", p)
+		}
+	})
+
+	t.Run("a function without instances has a point of zeros where there were looks", func(t *testing.T) {
+		t.Parallel()
+		out, err := f.service.Gauges(t.Context(), GaugeQuery{Function: "nobody", From: at, To: at.Add(5 * time.Minute), Step: time.Minute})
+		if err != nil || len(out.Points) != 1 || out.Points[0].Busy != 0 || out.Points[0].HostCPU != 0 {
+			t.Errorf("got %+v, %v", out, err)
+		}
+	})
+
+	t.Run("memory costs while instances live, by version, function, isolation and in all", func(t *testing.T) {
+		t.Parallel()
+		// 1 GiB for 30 s at 7,200 an hour is 60.
+		for want, q := range map[float64]Query{60: {Function: "hello", Version: 1}, 120: {Function: "hello"}, 120.0001: {}, 120.0002: {Isolation: "gvisor"}} {
+			q.From, q.To = at, at.Add(time.Hour)
+			c := f.query(q).Groups[0].Total.Cost
+			if c.Memory < want-1 || c.Memory > want+1 || c.Total != c.Memory || c.Currency != "USD" {
+				t.Errorf("%+v costs %+v, want %v", q, c, want)
+			}
+		}
+	})
+}
+
+func FuzzRollup(f *testing.F) {
+	random := rand.New(rand.NewPCG(3, 3))
+	a := &aggregate{}
+	for _, v := range calls(random, 20, time.Now().Add(-time.Hour), time.Now()) {
+		a.add(&v)
+	}
+	f.Add(a.encode())
+	a.gauges.observed = 5
+	f.Add(a.encode())
+	f.Add([]byte{formOne})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var a, b aggregate
+		if a.mergeData(data) != nil {
+			return
+		}
+		if err := b.mergeData(a.encode()); err != nil {
+			t.Fatalf("what was read and written cannot be read: %v", err)
+		}
+	})
+}

@@ -1,0 +1,407 @@
+package metrics
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	goruntime "runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/covefn/cove"
+	"github.com/covefn/cove/internal/store"
+)
+
+const (
+	// flushInterval is how often what was recorded is written.
+	flushInterval = 500 * time.Millisecond
+	// maxQueued is how many records wait to be written at most: at about 700 bytes
+	// each some 20 MiB.
+	maxQueued = 32_768
+	// forgetAfter is how long what nothing is recorded of any more stays in memory.
+	forgetAfter = 2 * time.Minute
+)
+
+// Recorder counts invocations and keeps their records. Record and what is read of
+// it are safe for concurrent use; Start and Close are called once.
+type Recorder struct {
+	records store.Records
+	log     *slog.Logger
+
+	// counters are those of each series. The map is replaced when one is added,
+	// so that finding one takes no lock.
+	counters atomic.Pointer[map[store.Series]*counter]
+	adding   sync.Mutex
+
+	queue queue
+	kept  atomic.Int64
+	// failures counts transactions that failed. Their content is tried again.
+	failures atomic.Int64
+
+	// collecting guards totals and pending, and is held while counts move from
+	// counters to there, so that who holds it sees each count once.
+	collecting sync.Mutex
+	totals     map[store.Series]*totals
+	pending    []delta
+
+	// flushing is held while one flush works; it guards what is below.
+	flushing sync.Mutex
+	rows     map[rowKey]*row
+	unsaved  []cove.Invocation
+	// behind says that the last transaction failed.
+	behind bool
+
+	wake    chan struct{}
+	stop    chan struct{}
+	stopped chan struct{}
+}
+
+// counter is what happened to one series since it was last collected. Most of the
+// time it is the aggregate of one minute.
+type counter struct {
+	mu     sync.Mutex
+	series store.Series
+	minute int64
+	open   *aggregate
+	closed []delta
+	// dead says that the counter is not collected any more.
+	dead bool
+	used time.Time
+}
+
+// delta is what happened to one series in one minute, and is not written yet.
+type delta struct {
+	series store.Series
+	minute int64
+	what   *aggregate
+}
+
+type rowKey struct {
+	series     store.Series
+	resolution store.Resolution
+	time       int64
+}
+
+// row is a roll-up that is being added to.
+type row struct {
+	what    *aggregate
+	dirty   bool
+	touched time.Time
+}
+
+// NewRecorder returns a recorder that writes to records. It does nothing by itself
+// before Start.
+func NewRecorder(records store.Records, log *slog.Logger) *Recorder {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	r := &Recorder{
+		records: records, log: log, totals: map[store.Series]*totals{}, rows: map[rowKey]*row{},
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	r.counters.Store(&map[store.Series]*counter{})
+	return r
+}
+
+// Start writes what is recorded, every half second, until Close.
+func (r *Recorder) Start() {
+	go func() {
+		defer close(r.stopped)
+		tick := time.NewTicker(flushInterval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-r.stop:
+				return
+			case <-tick.C:
+			case <-r.wake:
+			}
+			if err := r.Flush(context.Background()); err != nil {
+				r.log.Error("records could not be written; they are tried again", "error", err)
+			}
+		}
+	}()
+}
+
+// Close writes all that was recorded before it was called, and waits for that or
+// for ctx. It must come after Start.
+func (r *Recorder) Close(ctx context.Context) error {
+	close(r.stop)
+	<-r.stopped
+	return r.Flush(ctx)
+}
+
+// Record counts v and puts its record into the queue; where that is full the
+// record is dropped, and that is counted. It copies v, and never waits.
+func (r *Recorder) Record(v *cove.Invocation) {
+	series := store.Series{Function: v.Function, Version: v.Version, Isolation: v.Isolation}
+	minute := v.Time.Add(v.Timings.Total).Unix() / 60
+	for !r.counter(series).add(minute, func(a *aggregate) { a.add(v) }) {
+		goruntime.Gosched() // It was given up since it was found; soon there is a new one.
+	}
+	if r.queue.put(v) {
+		select {
+		case r.wake <- struct{}{}:
+		default: // It is awake.
+		}
+	}
+}
+
+// observe adds gauges to a series.
+func (r *Recorder) observe(series store.Series, minute int64, g *gauges) {
+	for !r.counter(series).add(minute, func(a *aggregate) { a.gauges.merge(g) }) {
+		goruntime.Gosched()
+	}
+}
+
+// counter is that of a series, made if there is none.
+func (r *Recorder) counter(s store.Series) *counter {
+	if c := (*r.counters.Load())[s]; c != nil {
+		return c
+	}
+	r.adding.Lock()
+	defer r.adding.Unlock()
+	old := *r.counters.Load()
+	if c := old[s]; c != nil {
+		return c
+	}
+	all := maps.Clone(old)
+	c := &counter{series: s}
+	all[s] = c
+	r.counters.Store(&all)
+	return c
+}
+
+// add changes the aggregate of a minute, and is false if the counter is dead.
+func (c *counter) add(minute int64, change func(*aggregate)) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead {
+		return false
+	}
+	if c.open == nil || c.minute != minute {
+		if c.open != nil {
+			c.closed = append(c.closed, delta{c.series, c.minute, c.open})
+		}
+		c.minute, c.open = minute, &aggregate{}
+	}
+	change(c.open)
+	return true
+}
+
+// take hands over what was counted since, and gives the counter up if that is
+// nothing for a while.
+func (c *counter) take(now time.Time) (all []delta, dead bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all, c.closed = c.closed, nil
+	if c.open != nil {
+		all = append(all, delta{c.series, c.minute, c.open})
+		c.open = nil
+	}
+	if len(all) > 0 || c.used.IsZero() {
+		c.used = now
+	}
+	c.dead = now.Sub(c.used) > forgetAfter
+	return all, c.dead
+}
+
+// collect moves what the counters have into totals and pending.
+func (r *Recorder) collect(now time.Time) {
+	r.collecting.Lock()
+	defer r.collecting.Unlock()
+	var dead []store.Series
+	for s, c := range *r.counters.Load() {
+		deltas, gone := c.take(now)
+		if gone {
+			dead = append(dead, s)
+		}
+		for _, d := range deltas {
+			r.total(s).add(d.what)
+		}
+		r.pending = append(r.pending, deltas...)
+	}
+	if len(dead) == 0 {
+		return
+	}
+	r.adding.Lock()
+	defer r.adding.Unlock()
+	all := maps.Clone(*r.counters.Load())
+	for _, s := range dead {
+		delete(all, s)
+	}
+	r.counters.Store(&all)
+}
+
+// Flush writes what was recorded before it was called. What could not be written
+// is kept and written by a later one.
+func (r *Recorder) Flush(ctx context.Context) error {
+	r.flushing.Lock()
+	defer r.flushing.Unlock()
+	err := r.flush(ctx, time.Now())
+	if err != nil {
+		r.failures.Add(1)
+		r.collecting.Lock()
+		r.pending = compact(r.pending)
+		r.collecting.Unlock()
+	}
+	return err
+}
+
+func (r *Recorder) flush(ctx context.Context, now time.Time) error {
+	r.collect(now)
+	if r.behind {
+		// Nothing is added to what could not be written before, so that it does not
+		// grow while nothing can be written.
+		if err := r.save(ctx, now); err != nil {
+			return err
+		}
+	}
+	r.collecting.Lock()
+	deltas := r.pending
+	r.pending = nil
+	r.collecting.Unlock()
+	for i, d := range deltas {
+		if err := r.apply(ctx, d, now); err != nil {
+			r.collecting.Lock()
+			r.pending = append(deltas[i:], r.pending...)
+			r.collecting.Unlock()
+			return err
+		}
+	}
+	return r.save(ctx, now)
+}
+
+// maxPending is how many minutes of series are kept apart while nothing can be
+// written. Beyond it all of a series counts in its last minute: counts stay exact,
+// but not when it was.
+const maxPending = 10_000
+
+// compact puts together what is of the same series and minute.
+func compact(deltas []delta) []delta {
+	deltas = compactBy(deltas, func(d delta) rowKey { return rowKey{d.series, store.Minute, d.minute} })
+	if len(deltas) > maxPending {
+		deltas = compactBy(deltas, func(d delta) rowKey { return rowKey{series: d.series} })
+	}
+	return deltas
+}
+
+func compactBy(deltas []delta, key func(delta) rowKey) (out []delta) {
+	at := map[rowKey]int{}
+	for _, d := range deltas {
+		k := key(d)
+		i, found := at[k]
+		if !found {
+			at[k] = len(out)
+			out = append(out, d)
+			continue
+		}
+		out[i].minute = max(out[i].minute, d.minute)
+		out[i].what.merge(d.what)
+	}
+	return out
+}
+
+// apply adds d to its series' roll-ups, and to those of the whole system.
+func (r *Recorder) apply(ctx context.Context, d delta, now time.Time) error {
+	targets := []store.Series{d.series}
+	if d.series.Function != "" && d.series.Version > 0 {
+		targets = append(targets, store.Series{Isolation: d.series.Isolation})
+	}
+	var rows []*row
+	for _, s := range targets {
+		for _, resolution := range store.Resolutions {
+			u, err := r.row(ctx, rowKey{s, resolution, floor(d.minute, span(resolution))})
+			if err != nil {
+				return err
+			}
+			rows = append(rows, u)
+		}
+	}
+	// Only when all are there: it must not be added to some of them twice.
+	for _, u := range rows {
+		u.what.merge(d.what)
+		u.dirty, u.touched = true, now
+	}
+	return nil
+}
+
+// row is a roll-up as it stands, read if it is not in memory.
+func (r *Recorder) row(ctx context.Context, key rowKey) (*row, error) {
+	if u := r.rows[key]; u != nil {
+		return u, nil
+	}
+	data, err := r.records.Rollup(ctx, key.series, key.resolution, key.time)
+	if err != nil {
+		return nil, err
+	}
+	u := &row{what: &aggregate{}}
+	if data != nil {
+		if err := u.what.mergeData(data); err != nil {
+			// What cannot be read cannot be added to: it begins anew.
+			r.log.Error("a roll-up cannot be read and begins anew", "function", key.series.Function, "error", err)
+			u.what = &aggregate{}
+		}
+	}
+	r.rows[key] = u
+	return u, nil
+}
+
+// save writes the records that wait and the roll-ups that have changed.
+func (r *Recorder) save(ctx context.Context, now time.Time) error {
+	if len(r.unsaved) == 0 {
+		r.unsaved = r.queue.take(r.unsaved)
+	}
+	var rollups []store.Rollup
+	for key, u := range r.rows {
+		if u.dirty {
+			rollups = append(rollups, store.Rollup{Series: key.series, Resolution: key.resolution, Time: key.time, Data: u.what.encode()})
+		}
+	}
+	err := r.records.SaveRecords(ctx, r.unsaved, rollups)
+	if r.behind = err != nil; r.behind {
+		return err
+	}
+	r.kept.Add(int64(len(r.unsaved)))
+	clear(r.unsaved) // Lets go of the strings.
+	r.unsaved = r.unsaved[:0]
+	for key, u := range r.rows {
+		u.dirty = false
+		if now.Sub(u.touched) > forgetAfter {
+			delete(r.rows, key)
+		}
+	}
+	return nil
+}
+
+// queue is the records that wait to be written.
+type queue struct {
+	mu      sync.Mutex
+	waiting []cove.Invocation
+	dropped atomic.Int64
+}
+
+// put adds a copy of v if there is room, and says whether it is time to write.
+func (q *queue) put(v *cove.Invocation) (full bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) >= maxQueued {
+		q.dropped.Add(1)
+		return false
+	}
+	q.waiting = append(q.waiting, *v)
+	return len(q.waiting) == maxQueued/4
+}
+
+// take is all that wait; the next ones are put into space.
+func (q *queue) take(space []cove.Invocation) []cove.Invocation {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	taken := q.waiting
+	if cap(space) > 1024+4*len(taken) {
+		space = nil // Of a burst that is over.
+	}
+	q.waiting = space[:0]
+	return taken
+}
