@@ -99,7 +99,7 @@ const (
 // API is the control plane's handler. It is safe for concurrent use.
 type API struct {
 	Options
-	mux  *http.ServeMux
+	mux  *router
 	huma huma.API
 	// roles are leastRoles, and operations the id of the operation that each
 	// pattern has in the document.
@@ -126,7 +126,7 @@ func New(o Options) *API {
 		o.WriteTimeout = 30 * time.Second
 	}
 	a := &API{
-		Options: o, mux: http.NewServeMux(), fileReads: make(chan struct{}, maxFileReads),
+		Options: o, mux: &router{ServeMux: http.NewServeMux()}, fileReads: make(chan struct{}, maxFileReads),
 		roles: leastRoles(), crossOrigin: http.NewCrossOriginProtection(),
 	}
 	a.huma = humago.New(a.mux, humaConfig())

@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/goccy/go-yaml"
 	"go.uber.org/goleak"
 
 	"github.com/covefn/cove"
@@ -357,63 +355,6 @@ func TestHealth(t *testing.T) {
 	c.s.SetState("draining")
 	c.ok(c.json("GET", "/readyz", ""), 503, nil)
 	c.ok(c.json("GET", "/healthz", ""), 200, nil)
-}
-
-var parameter = regexp.MustCompile(`\{[^}]*\}`)
-
-// TestAccess walks the OpenAPI document, so that no endpoint can be forgotten.
-func TestAccess(t *testing.T) {
-	t.Parallel()
-	c := setup(t)
-	c.create("hello")
-	c.create("other")
-	var doc struct {
-		Paths map[string]map[string]struct {
-			OperationID string `json:"operationId"`
-			Summary     string `json:"summary"`
-			Description string `json:"description"`
-		} `json:"paths"`
-	}
-	if err := yaml.Unmarshal(api.Document(), &doc); err != nil {
-		t.Fatal(err)
-	}
-	open := map[string]bool{"/healthz": true, "/readyz": true}
-	seen := 0
-	for path, methods := range doc.Paths {
-		for method, op := range methods {
-			seen++
-			if op.Summary == "" || op.Description == "" {
-				t.Errorf("%s %s has no summary or description", method, path)
-			}
-			if open[path] || strings.HasSuffix(path, "/session") {
-				continue
-			}
-			target := parameter.ReplaceAllString(strings.Replace(path, "{name}", "hello", 1), "1")
-			method = strings.ToUpper(method)
-			for _, token := range []string{"", "wrong", "Bearer"} {
-				c.token = token
-				a := c.json(method, target, "{}")
-				c.want(a, cove.CodeUnauthenticated)
-				if !strings.HasPrefix(a.Header.Get("WWW-Authenticate"), "Bearer") {
-					t.Errorf("%s %s: no WWW-Authenticate", method, path)
-				}
-			}
-			c.token = c.s.Invoker
-			if op.OperationID == "invokeFunction" {
-				c.ok(c.json(method, target, "{}"), 200, nil)
-				c.want(c.json(method, strings.Replace(target, "hello", "other", 1), "{}"), cove.CodeDenied)
-				continue
-			}
-			c.want(c.json(method, target, "{}"), cove.CodeDenied)
-		}
-	}
-	if seen < 20 {
-		t.Errorf("only %d operations", seen)
-	}
-	c.token = ""
-	c.want(c.json("GET", "/api/v1/nothing", ""), cove.CodeUnauthenticated)
-	c.ok(c.json("GET", "/api/v1/openapi.json", ""), 200, nil)
-	c.ok(c.json("GET", "/api/v1/openapi.yaml", ""), 200, nil)
 }
 
 func TestEveryAnswerHasItsHeaders(t *testing.T) {

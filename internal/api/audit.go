@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -139,7 +140,7 @@ func (a *API) audited(w *recorder, r *http.Request, pattern string, caller *auth
 			return
 		}
 		if note.target == "" {
-			note.target = target(r)
+			note.target = target(r, pattern)
 		}
 		if w.status == 0 {
 			w.status = http.StatusInternalServerError // It panicked.
@@ -162,12 +163,19 @@ func (a *API) addAudit(ctx context.Context, e store.AuditEntry) {
 	}
 }
 
-// target is what the path names.
-func target(r *http.Request) string {
+// target is what the path names: what stands where the pattern has a {name}. The
+// router tells it only for requests that it was given, and not for those that were
+// refused before.
+func target(r *http.Request, pattern string) string {
+	_, pattern, _ = strings.Cut(pattern, " ")
+	given := strings.Split(r.URL.EscapedPath(), "/")
 	var parts []string
-	for _, name := range []string{"name", "id", "event", "number"} {
-		if v := r.PathValue(name); v != "" {
-			parts = append(parts, v)
+	for i, part := range strings.Split(pattern, "/") {
+		if !strings.HasPrefix(part, "{") || i >= len(given) {
+			continue
+		}
+		if value, err := url.PathUnescape(given[i]); err == nil {
+			parts = append(parts, value)
 		}
 	}
 	return strings.Join(parts, " ")

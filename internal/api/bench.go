@@ -78,6 +78,7 @@ func (a *API) startBench(ctx context.Context, in *benchStartInput) (*benchOutput
 	if err != nil {
 		return nil, err
 	}
+	noteTarget(ctx, run.ID, "")
 	return &benchOutput{Body: run}, nil
 }
 

@@ -263,6 +263,7 @@ func (a *API) putCode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return bodyCause(err)
 	}
+	noteDetail(r.Context(), "version "+strconv.Itoa(f.Version.Number))
 	return a.writeFunction(w, http.StatusOK, f)
 }
 

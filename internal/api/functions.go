@@ -161,6 +161,7 @@ func (a *API) patchFunction(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	noteDetail(r.Context(), changedFields(body))
 	const attempts = 5
 	for attempt := 1; ; attempt++ {
 		f, err := a.patch(r.Context(), name, rev, warm, body)
@@ -255,6 +256,7 @@ func (a *API) createFunction(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	noteTarget(r.Context(), cfg.Name, "")
 	f, err := a.Functions.Create(r.Context(), deploy.Change{Config: &cfg, Code: code, Warm: warm})
 	if err != nil {
 		return bodyCause(err)
@@ -287,6 +289,7 @@ func (a *API) replaceFunction(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return bodyCause(err)
 	}
+	noteDetail(r.Context(), "version "+strconv.Itoa(f.Version.Number))
 	return a.writeFunction(w, http.StatusOK, f)
 }
 

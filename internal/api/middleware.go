@@ -78,7 +78,7 @@ func (a *API) observe(next http.Handler) http.Handler {
 				panic(v)
 			}
 			a.Log.LogAttrs(ctx, slog.LevelDebug, "control API request", slog.String("request_id", id),
-				slog.String("method", r.Method), slog.String("path", r.URL.Path),
+				slog.String("method", r.Method), slog.String("path", secretInURL.ReplaceAllString(r.URL.Path, "cove_...")),
 				slog.Int("status", rec.status), slog.Duration("took", time.Since(arrived)))
 		}()
 		next.ServeHTTP(rec, r)

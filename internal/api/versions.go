@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -88,6 +89,7 @@ func (a *API) rollback(ctx context.Context, in *rollbackInput) (*functionOutput,
 			return nil, err
 		}
 	}
+	noteDetail(ctx, "to version "+strconv.Itoa(number))
 	d, err := a.Functions.Rollback(ctx, in.Name, deploy.Target{Number: number, IfRevision: rev, Warm: in.Warm})
 	if err != nil {
 		return nil, err
