@@ -121,19 +121,31 @@ func checkReport(t *testing.T, r *bench.Report) {
 // checkNothingLeft looks for the private daemon, its directory and its mounts.
 func checkNothingLeft(t *testing.T) {
 	t.Helper()
+	for _, what := range benchLeft(t) {
+		t.Errorf("left behind: %s", what)
+	}
+}
+
+// benchLeft is what a run of cove bench has not given back.
+func benchLeft(t *testing.T) (found []string) {
+	t.Helper()
 	const mark = "/tmp/cove-compare-"
 	dirs, _ := filepath.Glob(mark + "[0-9]*")
 	for _, dir := range dirs {
-		t.Errorf("left behind: %s", dir)
+		found = append(found, "the directory "+dir)
 	}
 	mounts, err := os.ReadFile("/proc/self/mounts")
-	if err != nil || strings.Contains(string(mounts), mark) {
-		t.Errorf("left behind: a mount in %s: %v", mark, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(mounts), mark) {
+		found = append(found, "a mount in "+mark)
 	}
 	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, file := range lines {
 		if line, err := os.ReadFile(file); err == nil && strings.Contains(string(line), mark) {
-			t.Errorf("left behind: %s: %q", file, line)
+			found = append(found, fmt.Sprintf("%s: %q", file, line))
 		}
 	}
+	return found
 }
