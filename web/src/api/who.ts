@@ -25,8 +25,8 @@ export function includes(role: Role | undefined, least: Role): boolean {
 export const whoOptions = queryOptions({
   queryKey: ["session"],
   queryFn: async ({ signal }): Promise<Who> => {
-    const { data } = await client.get<Who, unknown, true>({ url: "/api/v1/session", signal, throwOnError: true });
-    return data as Who;
+    const { data } = await client.get<{ 200: Who }, unknown, true>({ url: "/api/v1/session", signal, throwOnError: true });
+    return data;
   },
   staleTime: 60_000,
 });

@@ -1,7 +1,6 @@
-import { Button } from "@mantine/core";
 import { IconCompassOff } from "@tabler/icons-react";
-import { Link } from "@tanstack/react-router";
 
+import { ButtonLink } from "@/components/ButtonLink";
 import { EmptyState } from "@/components/states";
 
 /** An address that leads nowhere. */
@@ -11,9 +10,9 @@ export function NotFound() {
       icon={<IconCompassOff size={22} />}
       title="There is no such page"
       action={
-        <Button component={Link} to="/" variant="default">
+        <ButtonLink to="/" variant="default">
           To the overview
-        </Button>
+        </ButtonLink>
       }
     />
   );

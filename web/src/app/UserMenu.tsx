@@ -16,6 +16,7 @@ export function UserMenu() {
     onSettled: async () => {
       await navigate({ to: "/login", search: {} });
       queryClient.clear();
+      sessionStorage.clear(); // What was edited and not deployed.
     },
   });
   const name = who?.name ?? "";

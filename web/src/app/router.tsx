@@ -4,7 +4,7 @@ import { createRootRouteWithContext, createRoute, createRouter, lazyRouteCompone
 import { asApiError } from "@/api/problem";
 import { whoOptions } from "@/api/who";
 import { ErrorState, LoadingPage } from "@/components/states";
-import { functionsSearch } from "@/features/functions/search";
+import { createSearch, functionsSearch, versionsSearch } from "@/features/functions/search";
 import { invocationsSearch } from "@/features/invocations/search";
 import { isolationsSearch } from "@/features/isolations/search";
 import { logsSearch } from "@/features/logs/search";
@@ -67,7 +67,8 @@ const functions = createRoute({
 const create = createRoute({
   getParentRoute: () => signedIn,
   path: "/create",
-  component: lazyRouteComponent(() => import("@/features/functions/CreatePage"), "CreatePage"),
+  validateSearch: createSearch,
+  component: lazyRouteComponent(() => import("@/features/functions/create/CreatePage"), "CreatePage"),
 });
 
 const fn = createRoute({
@@ -119,6 +120,7 @@ const fnSettings = createRoute({
 const fnVersions = createRoute({
   getParentRoute: () => fn,
   path: "/versions",
+  validateSearch: versionsSearch,
   component: lazyRouteComponent(() => import("@/features/functions/versions/VersionsPage"), "VersionsPage"),
 });
 

@@ -25,3 +25,30 @@ export function functionsSearch(search: Record<string, unknown>): FunctionsSearc
   if (order) out.order = order;
   return out;
 }
+
+/** What the URL of the page for a new function holds: what it is made of. */
+export interface CreateSearch {
+  /** Absent for a template. */
+  from?: "folder" | "archive";
+  template?: string;
+}
+
+export function createSearch(search: Record<string, unknown>): CreateSearch {
+  if (search.from === "folder" || search.from === "archive") return { from: search.from };
+  return typeof search.template === "string" && search.template !== "" ? { template: search.template.slice(0, 63) } : {};
+}
+
+/** What the URL of a function's versions holds: the two that are compared. */
+export interface VersionsSearch {
+  from?: number;
+  to?: number;
+}
+
+export function versionsSearch(search: Record<string, unknown>): VersionsSearch {
+  const out: VersionsSearch = {};
+  for (const key of ["from", "to"] as const) {
+    const n = Number(search[key]);
+    if (Number.isInteger(n) && n > 0) out[key] = n;
+  }
+  return out;
+}

@@ -30,13 +30,13 @@ export function LoginPage() {
   const router = useRouter();
   const login = useMutation({
     mutationFn: async (body: Login) => {
-      const { data } = await client.post<Who, unknown, true>({
+      const { data } = await client.post<{ 200: Who }, unknown, true>({
         url: "/api/v1/session",
         body,
         headers: { "Content-Type": "application/json" },
         throwOnError: true,
       });
-      return data as Who;
+      return data;
     },
     onSuccess: () => {
       queryClient.clear();

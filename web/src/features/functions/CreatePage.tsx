@@ -1,5 +1,0 @@
-import { LoadingPage } from "@/components/states";
-
-export function CreatePage() {
-  return <LoadingPage />;
-}

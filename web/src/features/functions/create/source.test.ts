@@ -1,0 +1,52 @@
+import { unzipSync } from "fflate";
+import { describe, expect, it } from "vitest";
+
+import { archiveType, guessLanguage, nameFrom, pack, readConfig, trim, type Picked } from "./source";
+
+function picked(files: Record<string, string>): Picked[] {
+  return Object.entries(files).map(([path, text]) => ({ path, file: new File([text], path.split("/").pop() ?? "") }));
+}
+
+describe("a dropped folder", () => {
+  it("loses its own name, but only if all files are in it", () => {
+    expect(trim(picked({ "shop/main.py": "", "shop/lib/a.py": "" })).map((p) => p.path)).toEqual(["main.py", "lib/a.py"]);
+    expect(trim(picked({ "main.py": "", "lib/a.py": "" })).map((p) => p.path)).toEqual(["main.py", "lib/a.py"]);
+  });
+
+  it("is packed without what no function needs, and with what cove.yaml says", async () => {
+    const made = await pack(picked({ "main.py": "print(1)", "cove.yaml": "name: shop\nruntime: python\n", ".env": "SECRET=1", "lib/a.py": "" }));
+    expect(Object.keys(unzipSync(new Uint8Array(await made.archive.arrayBuffer()))).sort()).toEqual(["lib/a.py", "main.py"]);
+    expect(made.config).toEqual({ name: "shop", runtime: "python" });
+    expect(made.skipped).toEqual([".env"]);
+  });
+
+  it("is refused when nothing in it is of a function", async () => {
+    await expect(pack(picked({ ".git/HEAD": "x" }))).rejects.toThrow("no file");
+  });
+
+  it("is refused with a reason when its cove.yaml is none", () => {
+    expect(() => readConfig("- a\n- b")).toThrow("map of settings");
+    expect(() => readConfig("a: [")).toThrow("cannot be read");
+  });
+});
+
+describe("what a function is made of", () => {
+  it("is known by its bytes and not by its name", async () => {
+    expect(await archiveType(new File([new Uint8Array([0x50, 0x4b, 3, 4])], "a.tar.gz"))).toBe("application/zip");
+    expect(await archiveType(new File([new Uint8Array([0x1f, 0x8b])], "a"))).toBe("application/gzip");
+    expect(await archiveType(new File(["hello"], "a.zip"))).toBeUndefined();
+  });
+
+  it("tells its language", () => {
+    expect(guessLanguage(["main.py", "x.js"])).toBe("python");
+    expect(guessLanguage(["index.mjs", "package.json", "setup.py"])).toBe("node");
+    expect(guessLanguage(["README.md"])).toBeUndefined();
+  });
+
+  it.each([
+    ["My Shop (1).zip", "my-shop-1"],
+    ["2nd.tar.gz", "nd"],
+    ["--", ""],
+    ["a".repeat(80), "a".repeat(63)],
+  ])("gives %s a name", (text, name) => expect(nameFrom(text)).toBe(name));
+});

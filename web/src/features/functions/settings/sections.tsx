@@ -1,0 +1,162 @@
+import { Checkbox, MultiSelect, SegmentedControl, Select, Stack, TagsInput, Text, TextInput } from "@mantine/core";
+
+import type { Isolation, Runtime } from "@/api/gen";
+
+import type { Form } from "../config";
+
+import { Section, type PartProps } from "./Section";
+import classes from "./SettingsPage.module.css";
+
+type TextField = { [K in keyof Form]: Form[K] extends string ? K : never }[keyof Form];
+
+function Field(props: PartProps & { name: TextField; label: string; description?: string; mono?: boolean; whole?: boolean; placeholder?: string }) {
+  const { name } = props;
+  return (
+    <TextInput
+      className={props.whole ? classes.whole : undefined}
+      label={props.label}
+      description={props.description}
+      placeholder={props.placeholder}
+      value={props.form[name]}
+      error={props.wrong[name]}
+      readOnly={props.readOnly}
+      onChange={(e) => props.set({ [name]: e.currentTarget.value })}
+      classNames={props.mono ? { input: "mono" } : {}}
+      inputWrapperOrder={["label", "input", "error", "description"]}
+      spellCheck={false}
+      autoComplete="off"
+    />
+  );
+}
+
+/** What it is and where it runs. */
+export function AboutSection(props: PartProps & { runtimes: Runtime[] | undefined; isolations: Isolation[] | undefined }) {
+  const { form, set, wrong, readOnly } = props;
+  const runtimes = props.runtimes?.map((r) => ({ value: r.name, label: r.name, disabled: !r.available })) ?? [{ value: form.runtime, label: form.runtime }];
+  const isolations = props.isolations?.map((i) => ({ value: i.name, label: i.default ? `${i.name} (default)` : i.name, disabled: !i.available })) ?? [
+    { value: form.isolation, label: form.isolation },
+  ];
+  const isolation = props.isolations?.find((i) => i.name === form.isolation);
+  const egress = isolation === undefined || isolation.features.includes("egress");
+  return (
+    <Section title="Function" about="What it is, in which language it runs, and what walls it in.">
+      <Field {...props} name="description" label="Description" whole />
+      <Select label="Runtime" data={runtimes} value={form.runtime} allowDeselect={false} readOnly={readOnly} error={wrong.runtime} onChange={(v) => set({ runtime: v ?? form.runtime })} />
+      <Field {...props} name="handler" label="Handler" mono />
+      <Select label="Isolation" data={isolations} value={form.isolation} allowDeselect={false} readOnly={readOnly} error={wrong.isolation} onChange={(v) => set({ isolation: v ?? form.isolation })} />
+      <Select
+        label="Network"
+        data={[
+          { value: "none", label: "None" },
+          { value: "egress", label: "Out to the world", disabled: !egress },
+        ]}
+        value={form.network}
+        allowDeselect={false}
+        readOnly={readOnly}
+        error={wrong.network}
+        onChange={(v) => set({ network: v ?? form.network })}
+      />
+    </Section>
+  );
+}
+
+/** Where and for whom it answers. */
+export function DoorSection(props: PartProps) {
+  const { form, set, wrong, readOnly } = props;
+  return (
+    <Section title="Route" about="Where the gateway takes requests for it. Without a route only the API can call it.">
+      <Field {...props} name="route" label="Path" placeholder="/hello/{name}" mono whole />
+      <MultiSelect
+        label="Methods"
+        placeholder={form.methods.length === 0 ? "All" : ""}
+        data={["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]}
+        value={form.methods}
+        readOnly={readOnly}
+        error={wrong.methods}
+        onChange={(methods) => set({ methods })}
+      />
+      <Stack gap={4}>
+        <Text size="sm" fw={500} id="auth-label">
+          Who may call it
+        </Text>
+        <SegmentedControl
+          aria-labelledby="auth-label"
+          data={[
+            { value: "public", label: "Everybody" },
+            { value: "token", label: "Who has a token" },
+          ]}
+          value={form.auth}
+          readOnly={readOnly}
+          onChange={(auth) => set({ auth })}
+        />
+      </Stack>
+      <TagsInput
+        className={classes.whole}
+        label="Browsers of other origins (CORS)"
+        description="Enter adds one. None: Cove adds no headers."
+        inputWrapperOrder={["label", "input", "error", "description"]}
+        placeholder={form.corsOrigins.length === 0 ? "https://app.example.com" : ""}
+        value={form.corsOrigins}
+        readOnly={readOnly}
+        error={wrong.cors}
+        onChange={(corsOrigins) => set({ corsOrigins })}
+      />
+      {form.corsOrigins.length > 0 && (
+        <Checkbox
+          className={classes.whole}
+          label="Cookies may go along"
+          checked={form.corsCredentials}
+          disabled={readOnly}
+          onChange={(e) => set({ corsCredentials: e.currentTarget.checked })}
+        />
+      )}
+    </Section>
+  );
+}
+
+/** What one instance and one request may use. */
+export function LimitsSection(props: PartProps & { cpus: number | undefined }) {
+  return (
+    <Section title="Limits" about="Of one instance, and of one request. Times are written as 500ms, 10s, 5m; sizes as 64MiB, 1GiB.">
+      <Field {...props} name="memory" label="Memory" description={`${props.form.runtime.startsWith("node") ? "64" : "32"} MiB to 64 GiB, /tmp included`} />
+      <Field {...props} name="cpu" label="Processors" description={`0.05 to ${props.cpus ?? "those of the machine"}`} />
+      <Field {...props} name="tmp" label="/tmp" description="1 MiB to all of the memory" />
+      <Field {...props} name="max_body" label="Request body" description="1 KiB to 6 MiB" />
+      <Field {...props} name="timeout" label="Run" description="100 ms to 15 min" />
+      <Field {...props} name="init_timeout" label="Loading the code" description="100 ms to 5 min" />
+      <Field {...props} name="queue_timeout" label="Waiting for an instance" description="1 ms to 5 min" />
+    </Section>
+  );
+}
+
+/** How many instances there are, and how long they stay. */
+export function ScalingSection(props: PartProps) {
+  const { form, set, readOnly } = props;
+  return (
+    <Section title="Scaling" about="How many instances there are, and how long one without work is kept.">
+      <Field {...props} name="min" label="Always there" description="0 scales to zero" />
+      <Field {...props} name="max" label="At most" description="1 to 1,000 instances" />
+      <Field {...props} name="concurrency" label="Requests at once" description="In one instance: 1 to 100" />
+      <Field {...props} name="queue" label="Requests waiting" description="1 to 10,000; one more gets 429" />
+      <Field {...props} name="reserved" label="Reserved" description="Instances whose memory nobody else gets" />
+      <Field {...props} name="pause" label="Frozen after" description="10 ms to 24 h without work" />
+      <Field {...props} name="idle" label="Ended after" description="1 s to 24 h without work" />
+      <Stack gap={4} className={classes.whole}>
+        <Text size="sm" fw={500} id="policy-label">
+          How long an instance is kept
+        </Text>
+        <SegmentedControl
+          aria-labelledby="policy-label"
+          style={{ alignSelf: "flex-start" }}
+          data={[
+            { value: "adaptive", label: "Learnt from its calls" },
+            { value: "fixed", label: "Always the same" },
+          ]}
+          value={form.policy}
+          readOnly={readOnly}
+          onChange={(policy) => set({ policy })}
+        />
+      </Stack>
+    </Section>
+  );
+}
