@@ -13,6 +13,20 @@ ready() { curl -fsS -o /dev/null --max-time 2 "http://$api/readyz" 2>/dev/null; 
 # cove runs the command line as the user that the daemon runs as.
 cove() { as_root env COVE_API="http://$api" COVE_TOKEN="$(as_root cat "$data/admin.token")" bin/cove "$@"; }
 
+# console prints where the console is, with a link that signs in once.
+console() {
+  local link
+  link=$(cove console 2>/dev/null </dev/null) || fail "no link to the console could be made"
+  cat >&2 <<TEXT
+Open the console; this link signs you in once, within 10 minutes:
+
+  $link
+
+Another one: ${prefix}bin/cove console
+
+TEXT
+}
+
 deploy() {
   local example
   for example in hello-python hello-node; do
@@ -44,6 +58,7 @@ if ready; then
     fail "another Cove runs on $api: end it, or take other ports: make run API=127.0.0.1:7071 GATEWAY=127.0.0.1:8081"
   say "Cove runs already on $api"
   deploy
+  console
   exit 0
 fi
 for address in "$api" "$gateway"; do
@@ -77,5 +92,6 @@ for _ in $(seq 300); do
 done
 ready || fail "the daemon is not ready after a minute; its words are above"
 deploy
+console
 say "Ctrl-C ends Cove"
 wait "$daemon"

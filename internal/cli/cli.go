@@ -155,6 +155,8 @@ func notFoundHint(message string) string {
 		return "cove versions NAME lists those of a function"
 	case strings.Contains(message, "no token"):
 		return "cove token ls lists the tokens with their ids"
+	case strings.Contains(message, "no user"):
+		return "cove user ls lists the users"
 	}
 	return ""
 }
@@ -188,7 +190,7 @@ choose, and keeps sandboxes warm for the requests that follow.`,
 		root.AddCommand(c)
 	}
 	for _, c := range []*cobra.Command{
-		a.serveCommand(), a.systemCommand(), a.instancesCommand(), a.doctorCommand(), a.runtimesCommand(), a.isolationsCommand(), a.imageCommand(), a.tokenCommand(),
+		a.serveCommand(), a.systemCommand(), a.instancesCommand(), a.doctorCommand(), a.runtimesCommand(), a.isolationsCommand(), a.imageCommand(), a.consoleCommand(), a.userCommand(), a.tokenCommand(),
 		a.completionCommand(), a.versionCommand(),
 	} {
 		c.GroupID = "server"

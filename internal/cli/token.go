@@ -30,10 +30,11 @@ func (a *app) tokenCreateCommand() *cobra.Command {
 		Use:   "create NAME",
 		Short: "Make an access token and print it",
 		Long: `Makes an access token and prints it on stdout, the only time it is told. NAME says
-what it is for. A token of role invoke may only call functions; one of role admin
-may do everything.`,
+what it is for. A token of role invoke may only call functions, all or those that
+are named; a viewer may look at everything and change nothing; a developer may do
+everything with functions; an admin may do everything.`,
 		Example: `  cove token create ci --function hello --ttl 720h
-  COVE_TOKEN=$(cove token create deploy-bot --role admin)`,
+  COVE_TOKEN=$(cove token create deploy-bot --role developer)`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, err := a.client()
@@ -53,11 +54,11 @@ may do everything.`,
 			return err
 		},
 	}
-	c.Flags().StringVar(&t.Role, "role", "invoke", "`role`: invoke or admin")
+	c.Flags().StringVar(&t.Role, "role", "invoke", "`role`: invoke, viewer, developer or admin")
 	c.Flags().StringSliceVar(&t.Functions, "function", nil, "limit role invoke to this `function`; may be repeated")
 	c.Flags().DurationVar(&ttl, "ttl", 0, "valid for this `time` (default for ever)")
 	_ = c.RegisterFlagCompletionFunc("function", a.functionNames)
-	_ = c.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"invoke", "admin"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"invoke", "viewer", "developer", "admin"}, cobra.ShellCompDirectiveNoFileComp))
 	return a.printable(a.remote(c))
 }
 
@@ -82,13 +83,17 @@ func (a *app) tokenListCommand() *cobra.Command {
 				if !t.Expires.IsZero() {
 					expires = timestamp(t.Expires)
 				}
+				used := "never"
+				if !t.LastUsed.IsZero() {
+					used = ago(t.LastUsed, time.Now())
+				}
 				functions := strings.Join(t.Functions, ", ")
 				if functions == "" {
 					functions = "all"
 				}
-				rows = append(rows, []string{t.ID, t.Name, t.Role, functions, ago(t.Created, time.Now()), expires})
+				rows = append(rows, []string{t.ID, t.Name, t.Role, functions, ago(t.Created, time.Now()), used, expires})
 			}
-			a.table([]string{"ID", "NAME", "ROLE", "FUNCTIONS", "MADE", "EXPIRES"}, rows)
+			a.table([]string{"ID", "NAME", "ROLE", "FUNCTIONS", "MADE", "USED", "EXPIRES"}, rows)
 			return nil
 		},
 	}))
