@@ -22,7 +22,7 @@ type costInput struct{ Body wire.CostQuery }
 
 type costOutput struct{ Body wire.CostAnswer }
 
-func (a *API) reckonCosts(ctx context.Context, in *costInput) (*costOutput, error) {
+func (a *API) reckonCosts(_ context.Context, in *costInput) (*costOutput, error) {
 	q := in.Body
 	for _, rate := range q.PerSecond {
 		// Written so that what is no number is refused, too.
@@ -48,7 +48,7 @@ func (a *API) reckonCosts(ctx context.Context, in *costInput) (*costOutput, erro
 		return nil, err
 	}
 	if q.Prices == (wire.Prices{}) {
-		q.Prices = a.prices(ctx)
+		q.Prices = wire.Prices(a.Settings.Settings().Prices)
 	}
 	traffic := bench.Traffic{PerSecond: q.PerSecond, KeepAlive: cmp.Or(q.KeepAlive.Std(), costKeepAlive), Min: q.Min}
 	items, err := costs(&report, q, traffic)
@@ -56,11 +56,6 @@ func (a *API) reckonCosts(ctx context.Context, in *costInput) (*costOutput, erro
 		return nil, err
 	}
 	return &costOutput{Body: wire.CostAnswer{Run: id, Prices: q.Prices, Items: items}}, nil
-}
-
-// prices are those to reckon with where the caller gave none.
-func (a *API) prices(context.Context) wire.Prices {
-	return wire.Prices(bench.DefaultPrices())
 }
 
 // costs are the bills of traffic, one for each isolation that was measured with

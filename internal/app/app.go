@@ -39,7 +39,6 @@ import (
 	"github.com/covefn/cove/internal/route"
 	"github.com/covefn/cove/internal/runtime"
 	"github.com/covefn/cove/internal/settings"
-	"github.com/covefn/cove/internal/store"
 	"github.com/covefn/cove/internal/store/sqlite"
 	"github.com/covefn/cove/web"
 )
@@ -74,7 +73,6 @@ type App struct {
 
 	machine *machine.Meter
 	bench   *runs.Runs
-	saved   store.Events
 
 	records    *sqlite.Records
 	recorder   *metrics.Recorder
@@ -270,7 +268,6 @@ func (a *App) openFunctions(ctx context.Context, version string) error {
 	if err := a.openRecords(ctx, version); err != nil {
 		return err
 	}
-	a.saved = store
 	if a.packages, err = code.New(a.cfg.Data, code.Limits{}, a.log); err != nil {
 		return err
 	}
@@ -360,7 +357,7 @@ func (a *App) openDoors(ctx context.Context, version string) error {
 	handler := api.New(api.Options{
 		Functions: a.deploy, Invoker: a.invoker, Access: a.auth, Tokens: a.auth, Users: a.auth, Audit: a.store, Settings: a.settings, TrustedProxies: a.proxies, Instances: instances{a.pool, a.log}, Logs: a.logs, Events: a.events,
 		System: &system{app: a, version: version}, Log: a.log,
-		Metrics: a.metricsService(), SavedEvents: a.saved, Routes: a.routes, Host: a.machine, Bench: a.bench,
+		Metrics: a.metricsService(), SavedEvents: a.store, Routes: a.routes, Host: a.machine, Bench: a.bench,
 		BodyTimeout: a.cfg.BodyTimeout, WriteTimeout: a.cfg.WriteTimeout,
 	})
 	console, err := web.Handler(web.Files(), handler)
