@@ -60,7 +60,7 @@ var mayImport = map[string][]string{
 
 	"internal/api/apitest": {
 		"client/wire", "internal/api", "internal/auth", "internal/code", "internal/deploy", "internal/driver", "internal/events",
-		"internal/invoke", "internal/logs", "internal/runtime", "internal/settings", "internal/store", "internal/store/sqlite",
+		"internal/invoke", "internal/logs", "internal/metrics", "internal/runtime", "internal/settings", "internal/store", "internal/store/sqlite",
 	},
 	"internal/scale/sim":          {"internal/scale"},
 	"internal/pool/pooltest":      {"internal/driver", "internal/runtime"},

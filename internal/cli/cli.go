@@ -153,6 +153,8 @@ func notFoundHint(message string) string {
 		return "cove ls lists the functions"
 	case strings.Contains(message, "no version"):
 		return "cove versions NAME lists those of a function"
+	case strings.Contains(message, "no record"):
+		return "cove invocations lists the calls that are kept"
 	case strings.Contains(message, "no token"):
 		return "cove token ls lists the tokens with their ids"
 	case strings.Contains(message, "no user"):
@@ -183,14 +185,14 @@ choose, and keeps sandboxes warm for the requests that follow.`,
 	root.SetHelpCommand(helpCommand())
 	root.AddGroup(&cobra.Group{ID: "function", Title: "Functions:"}, &cobra.Group{ID: "server", Title: "The daemon:"})
 	for _, c := range []*cobra.Command{
-		a.initCommand(), a.deployCommand(), a.lsCommand(), a.getCommand(), a.invokeCommand(), a.logsCommand(),
+		a.initCommand(), a.deployCommand(), a.lsCommand(), a.getCommand(), a.invokeCommand(), a.logsCommand(), a.invocationsCommand(), a.statsCommand(),
 		a.warmCommand(), a.recycleCommand(), a.explainCommand(), a.versionsCommand(), a.rollbackCommand(), a.disableCommand(), a.enableCommand(), a.rmCommand(), a.benchCommand(),
 	} {
 		c.GroupID = "function"
 		root.AddCommand(c)
 	}
 	for _, c := range []*cobra.Command{
-		a.serveCommand(), a.systemCommand(), a.instancesCommand(), a.doctorCommand(), a.runtimesCommand(), a.isolationsCommand(), a.imageCommand(), a.consoleCommand(), a.userCommand(), a.tokenCommand(),
+		a.serveCommand(), a.systemCommand(), a.topCommand(), a.instancesCommand(), a.doctorCommand(), a.runtimesCommand(), a.isolationsCommand(), a.imageCommand(), a.consoleCommand(), a.userCommand(), a.tokenCommand(),
 		a.completionCommand(), a.versionCommand(),
 	} {
 		c.GroupID = "server"

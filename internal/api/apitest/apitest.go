@@ -18,6 +18,7 @@ import (
 	"github.com/covefn/cove/internal/events"
 	"github.com/covefn/cove/internal/invoke"
 	"github.com/covefn/cove/internal/logs"
+	"github.com/covefn/cove/internal/metrics"
 	"github.com/covefn/cove/internal/runtime"
 	"github.com/covefn/cove/internal/settings"
 	"github.com/covefn/cove/internal/store"
@@ -38,6 +39,9 @@ type Server struct {
 	Store   *sqlite.Store
 	Surface *Surface
 	Events  *events.Hub
+	// Recorder and Metrics know of Calls.
+	Recorder *metrics.Recorder
+	Metrics  *metrics.Service
 
 	mu    sync.Mutex
 	state string
@@ -71,7 +75,8 @@ func Start(t testing.TB, change ...func(*api.Options)) *Server {
 	if s.Invoker, _, err = service.Create(t.Context(), "caller", auth.RoleInvoke, []string{"hello"}, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	o := api.Options{Access: service, Tokens: service, Users: service, Audit: db, Settings: kept, Functions: s.Functions, Invoker: s, Instances: s, Logs: s, Events: s.Events, System: s, SavedEvents: s.Surface, Routes: s.Surface, Host: s.Surface, Bench: s.Surface}
+	s.Recorder, s.Metrics = openMetrics(t, dir, kept)
+	o := api.Options{Metrics: s.Metrics, Access: service, Tokens: service, Users: service, Audit: db, Settings: kept, Functions: s.Functions, Invoker: s, Instances: s, Logs: s, Events: s.Events, System: s, SavedEvents: s.Surface, Routes: s.Surface, Host: s.Surface, Bench: s.Surface}
 	for _, c := range change {
 		c(&o)
 	}
