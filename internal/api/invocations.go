@@ -37,7 +37,7 @@ type invocationsInput struct {
 	Function  string `query:"function" maxLength:"63" doc:"Only those of this function"`
 	Version   int    `query:"version" minimum:"1" doc:"Only those of this version"`
 	Isolation string `query:"isolation" maxLength:"63" doc:"Only those in this isolation"`
-	Outcome   string `query:"outcome" maxLength:"63" doc:"Only those with this outcome: ok, caller_gone or the code of an error"`
+	Outcome   string `query:"outcome" maxLength:"63" doc:"Only those with this outcome: ok, caller_gone or the code of an error; error for all that failed"`
 	Fault     string `query:"fault" enum:"caller,function,platform" doc:"Only failures whose fault is this one's"`
 	Start     string `query:"start" enum:"warm,thawed,stem,cold" doc:"Only those of this start class"`
 	Instance  string `query:"instance" maxLength:"100" doc:"Only those on this instance"`

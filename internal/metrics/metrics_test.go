@@ -308,6 +308,26 @@ func TestRecorder(t *testing.T) {
 		}
 	})
 
+	t.Run("everything that failed is found, whatever the outcome", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		for _, outcome := range []string{cove.OutcomeOK, string(cove.CodeTimeout), string(cove.CodeQueueFull)} {
+			v := call
+			v.Outcome, v.Fault = outcome, ""
+			if outcome != cove.OutcomeOK {
+				v.Fault = cove.Code(outcome).Fault()
+			}
+			f.recorder.Record(&v)
+		}
+		if err := f.recorder.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		page, err := f.service.Invocations(t.Context(), store.InvocationQuery{Outcome: store.OutcomeError, Limit: 100})
+		if err != nil || len(page.Items) != 2 {
+			t.Errorf("got %d records, %v", len(page.Items), err)
+		}
+	})
+
 	t.Run("while nothing can be written it holds no more than a count for each series and minute", func(t *testing.T) {
 		t.Parallel()
 		f := setup(t)

@@ -53,6 +53,9 @@ type RollupQuery struct {
 	From, To   int64
 }
 
+// OutcomeError as an InvocationQuery's Outcome chooses every one that failed.
+const OutcomeError = "error"
+
 // InvocationQuery chooses records of invocations; what is zero does not. From and
 // To bound when an invocation ended.
 type InvocationQuery struct {

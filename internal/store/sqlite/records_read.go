@@ -261,8 +261,12 @@ func (r *Records) where(ctx context.Context, q *store.InvocationQuery) (_ *where
 	if q.Fault != "" || q.Outcome != "" && q.Outcome != cove.OutcomeOK {
 		w.limit("fault <> ''")
 	}
+	outcome := q.Outcome
+	if outcome == store.OutcomeError {
+		outcome = "" // Whatever failed has a fault.
+	}
 	for column, value := range map[string]string{
-		"isolation": q.Isolation, "outcome": q.Outcome, "instance": q.Instance, "fault": string(q.Fault), "start": string(q.Start),
+		"isolation": q.Isolation, "outcome": outcome, "instance": q.Instance, "fault": string(q.Fault), "start": string(q.Start),
 	} {
 		if value != "" {
 			w.add(column+" = ?", value)
