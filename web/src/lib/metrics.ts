@@ -136,7 +136,7 @@ export function instancesChart(gauges: Gauges, span: { from: number; to: number 
   const series = states
     .filter((word) => word.key !== "stopping")
     .map((word): Series => ({ ...word, kind: "bars", values: at((point) => point[word.key as "busy" | "idle" | "paused" | "starting"]) }));
-  return { ...steps, unit: "number", format: (value) => formatCount(Math.round(value * 100) / 100), series };
+  return { ...steps, unit: "number", format: formatSmall, series };
 }
 
 /** Processors that were used, and how many instances could have used. */
@@ -171,9 +171,14 @@ export function peakChart({ steps, points }: Pick<Told, "steps" | "points">, lim
   };
 }
 
+/** A figure that may be small: "0.25", "1.5", "1,234". */
+export function formatSmall(value: number): string {
+  return value >= 100 ? formatCount(Math.round(value)) : Number(value.toPrecision(3)).toLocaleString("en", { maximumFractionDigits: 3 });
+}
+
 /** "0.25 CPU". */
 export function formatCpu(value: number): string {
-  return `${formatCount(Math.round(value * 1000) / 1000)} CPU`;
+  return `${formatSmall(value)} CPU`;
 }
 
 /** Calls per second, or per minute or hour where that reads better. */
@@ -181,7 +186,7 @@ export function formatRate(perSecond: number | undefined): string {
   if (perSecond === undefined || !Number.isFinite(perSecond)) return "–";
   if (perSecond === 0) return "0/s";
   const [value, unit] = perSecond >= 0.995 ? [perSecond, "s"] : perSecond * 60 >= 0.995 ? [perSecond * 60, "min"] : [perSecond * 3600, "h"];
-  return `${formatCount(Number(value.toPrecision(3)))}/${unit}`;
+  return `${formatSmall(value)}/${unit}`;
 }
 
 /** A part of all; undefined of nothing. */

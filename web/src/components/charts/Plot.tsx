@@ -19,7 +19,7 @@ export interface Frame {
 export function frameOf(data: ChartData, width: number, height: number, hidden: ReadonlySet<string>): Frame {
   const drawn = largest(data, hidden);
   // A limit far above everything would press the values to the ground.
-  const max = data.limit && data.limit.value <= drawn * 4 ? Math.max(drawn, data.limit.value * 1.05) : drawn;
+  const max = data.limit && data.limit.value <= drawn * 8 ? Math.max(drawn, data.limit.value * 1.05) : drawn;
   const marks = data.unit === "duration" ? durationTicks(max) : ticks(max, 4, data.unit === "bytes" ? 1024 : 10, data.unit === "whole");
   const longest = Math.max(...marks.map((mark) => data.format(mark).length));
   const left = Math.max(34, longest * 6.4 + 12);

@@ -30,8 +30,8 @@ export function Figures({ range, told, failed }: Props) {
       <Stat label="Invocations" help="All that ended in the chosen time." value={known(formatCount(total?.invocations))} note={total && `${formatRate(total.invocations / (range.length / 1000))} on average`} />
       <Stat label="Errors" help="Invocations that did not end well, whoever's fault it was." value={known(total?.invocations === 0 ? "–" : formatShare(errors))}
         note={total && `${formatCount(total.errors)} of ${formatCount(total.invocations)}`} tone={errors ? "bad" : undefined} />
-      <Stat label="Latency p50 / p99" help="Half of all invocations took no longer than the first, 99 of 100 no longer than the second." note={total?.latency ? `slowest ${formatDuration(total.latency.max_ns)}` : "no invocations"}
-        value={known(total?.latency ? `${formatDuration(total.latency.p50_ns)} / ${formatDuration(total.latency.p99_ns)}` : "–")} />
+      <Stat label="Latency, p50" help="Half of all invocations took no longer; 99 of 100 took no longer than p99." value={known(formatDuration(total?.latency?.p50_ns))}
+        note={total?.latency ? `p99 ${formatDuration(total.latency.p99_ns)}` : "no invocations"} />
       <Stat label="Without a start" help="Invocations that found an idle or a paused instance." value={known(total?.invocations ? formatShare(1 - slowStarts(total) / total.invocations) : "–")}
         note={total && `${formatCount(total.starts?.cold ?? 0)} cold, ${formatCount(total.starts?.stem ?? 0)} stem`}>
         <ShareBar label="Start classes" height={6} shares={startClasses.map((word) => ({ ...word, value: total?.starts?.[word.key] ?? 0 }))} />

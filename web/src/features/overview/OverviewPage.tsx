@@ -42,7 +42,7 @@ function Overview() {
       <Figures range={range} told={data} failed={steps.error !== null && !data} />
       <ChartGroup>
         <div className={grid.wide}>
-          <TimeChartCard title="Invocations" note={per} data={data && rateChart(data)} height={216} {...shared}
+          <TimeChartCard title="Invocations" note={per} data={data && rateChart(data)} height={262} {...shared}
             totals={data && { ok: count(data.group.total.invocations - data.group.total.errors), errors: count(data.group.total.errors) }} empty="No invocations in this time" />
           <HostPanel />
         </div>
