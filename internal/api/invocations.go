@@ -11,6 +11,7 @@ import (
 
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/client/wire"
+	"github.com/covefn/cove/internal/logs"
 	"github.com/covefn/cove/internal/metrics"
 	"github.com/covefn/cove/internal/store"
 )
@@ -107,7 +108,11 @@ func (a *API) getInvocation(ctx context.Context, in *invocationInput) (*invocati
 		return nil, err
 	}
 	out := wire.InvocationDetail{Invocation: v, Logs: []wire.LogLine{}, Cost: cost}
-	for _, line := range a.Logs.Tail(v.Function, v.ID, detailLines) {
+	page, err := a.Logs.Find(ctx, logs.Query{Function: v.Function, RequestID: v.ID, Limit: detailLines})
+	if err != nil {
+		return nil, err
+	}
+	for _, line := range page.Lines {
 		// Callers choose ids, and may choose one twice.
 		if line.Instance == v.Instance {
 			out.Logs = append(out.Logs, wire.LogLine(line))

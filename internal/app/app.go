@@ -274,6 +274,9 @@ func (a *App) openFunctions(ctx context.Context, version string) error {
 	if err := a.openAccess(ctx, store); err != nil {
 		return err
 	}
+	if err := a.keepLogs(ctx); err != nil {
+		return err
+	}
 	a.pool = pool.New(pool.Options{
 		Owner: a.owner, Drivers: a.isolations.drivers, Overhead: a.isolations.overhead,
 		Runtime: a.runtimes.Lookup,

@@ -55,7 +55,7 @@ var mayImport = map[string][]string{
 	"internal/driver/docker":   {"internal/driver", "internal/driver/host"},
 	"internal/driver/oci":      {"internal/driver", "internal/driver/host"},
 	"internal/runtime/shim":    {},
-	"internal/store/sqlite":    {"internal/store"},
+	"internal/store/sqlite":    {"internal/logs", "internal/store"},
 	"internal/store/storetest": {"internal/store"},
 
 	"internal/api/apitest": {

@@ -30,7 +30,7 @@ func (a *App) record(v *cove.Invocation) {
 
 // metricsService answers what the recorder writes.
 func (a *App) metricsService() *metrics.Service {
-	return metrics.NewService(metrics.Options{Records: a.records, Recorder: a.recorder, Settings: a.settings.Settings, Scrape: a.prometheus})
+	return metrics.NewService(metrics.Options{Records: a.records, Recorder: a.recorder, Settings: a.settings.Settings, Scrape: a.prometheus, LogLines: a.keptLines})
 }
 
 // startMetrics begins to record. What it returns writes the rest, and must be
@@ -106,6 +106,7 @@ func (s *sampling) look(ctx context.Context) metrics.Sample {
 func (a *App) levels() metrics.Levels {
 	stats := a.pool.Stats()
 	l := metrics.Levels{Budget: stats.Budget, Reserved: stats.Reserved, Stuck: stats.Stuck}
+	l.LogLines, l.LogDropped = a.logs.Recorded()
 	_, functions, err := a.deploy.List(context.Background(), deploy.Query{Limit: 1})
 	if err != nil {
 		a.log.Error("count the functions", "error", err)

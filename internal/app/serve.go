@@ -28,6 +28,7 @@ func (a *App) Serve(ctx context.Context) error {
 	loops.Go(func() { a.pruneAudit(background) })
 	loops.Go(func() { a.machine.Run(background) })
 	loops.Go(func() { a.events.Run(background) })
+	loops.Go(func() { a.logs.Run(background) })
 	stopMetrics := a.startMetrics(background)
 	sweeper := deploy.NewSweeper(a.deploy, 0)
 	sweeper.Start(background)

@@ -9,6 +9,7 @@ package logs
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -57,6 +58,9 @@ type Book struct {
 	total     int
 	last      int64 // the id of the newest line
 	followers map[*Follower]struct{}
+	// writer has what is to be kept; nil where nothing is. It is set once, before
+	// the first line.
+	writer *writer
 
 	buffers sync.Pool // of *[drainSize]byte
 }
@@ -79,17 +83,25 @@ func (b *Book) add(lines ...Line) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.addLocked(lines...)
+}
+
+func (b *Book) addLocked(lines ...Line) {
 	f := b.functions[lines[0].Function]
 	if f == nil {
 		f = &pages{}
 		b.functions[lines[0].Function] = f
 	}
 	for i := range lines {
-		f.size += lines[i].cost()
-		b.total += lines[i].cost()
+		l := &lines[i]
 		b.last++
-		lines[i].ID = b.last
-		b.tell(&lines[i])
+		l.ID = b.last
+		f.size += l.cost()
+		b.total += l.cost()
+		b.tell(l)
+		if b.writer != nil {
+			b.writer.enqueue(l)
+		}
 	}
 	f.lines = append(f.lines, lines...)
 	if f.size > functionLimit {
@@ -98,6 +110,14 @@ func (b *Book) add(lines ...Line) {
 	}
 	if b.total > totalLimit {
 		b.trimLargest()
+	}
+}
+
+// dropNote is the line of a log that says what was not kept of it.
+func dropNote(function string, n int) Line {
+	return Line{
+		Time: time.Now(), Function: function, Platform: true, Level: LevelWarn,
+		Text: fmt.Sprintf("%d lines before this one were not kept: they came faster than they could be written", n),
 	}
 }
 
@@ -144,8 +164,23 @@ func (b *Book) Tail(function, requestID string, n int) []Line {
 	return found
 }
 
-// Find is what q chooses of what is kept.
-func (b *Book) Find(_ context.Context, q Query) (Page, error) {
+// Find is what q chooses of what is kept, what was written a moment ago included.
+// Errors are those of the keeper.
+func (b *Book) Find(ctx context.Context, q Query) (Page, error) {
+	if q.Limit <= 0 {
+		return Page{}, nil
+	}
+	if b.writer == nil {
+		return b.findHere(q), nil
+	}
+	if err := b.Flush(ctx); err != nil {
+		return Page{}, err
+	}
+	return b.writer.Keeper.FindLines(ctx, q)
+}
+
+// findHere is Find of what is in memory.
+func (b *Book) findHere(q Query) Page {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var found []Line
@@ -161,21 +196,21 @@ func (b *Book) Find(_ context.Context, q Query) (Page, error) {
 	}
 	slices.SortFunc(found, func(x, y Line) int { return cmp.Compare(x.ID, y.ID) })
 	if len(found) <= q.Limit {
-		return Page{Lines: found}, nil
+		return Page{Lines: found}
 	}
 	found = found[len(found)-q.Limit:]
-	if len(found) == 0 {
-		return Page{}, nil
-	}
-	return Page{Lines: found, Next: found[0].ID}, nil
+	return Page{Lines: found, Next: found[0].ID}
 }
 
-// Forget drops all lines of a function that was deleted.
+// Forget drops all lines of a function that was deleted, for ever.
 func (b *Book) Forget(function string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if f := b.functions[function]; f != nil {
 		b.total -= f.size
 		delete(b.functions, function)
+	}
+	if b.writer != nil {
+		b.writer.drop(function)
 	}
 }
