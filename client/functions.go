@@ -215,6 +215,14 @@ func (c *Client) PutFiles(ctx context.Context, name string, files wire.Files, re
 	return out, err
 }
 
+// PatchFiles changes single files of the active version's package: contents by path,
+// nil for one that is to go. The others stay as they are.
+func (c *Client) PatchFiles(ctx context.Context, name string, files map[string]*wire.File, revision int64) (wire.Function, error) {
+	var out wire.Function
+	err := c.change(ctx, http.MethodPatch, functionPath(name, "/code"), wire.FilesPatch{Files: files}, &out, ifMatch(revision))
+	return out, err
+}
+
 // Code opens the archive of a version, 0 for the active one. The caller closes
 // the reader.
 func (c *Client) Code(ctx context.Context, name string, version int) (archive io.ReadCloser, format string, err error) {

@@ -60,6 +60,12 @@ type Create struct {
 // Files is code given file by file: contents by path.
 type Files map[string]File
 
+// FilesPatch is the body of a change of single files: contents by path, nil for a
+// file that is to go.
+type FilesPatch struct {
+	Files map[string]*File `json:"files"`
+}
+
 // File is the content of one file. In JSON it is a string, or {"base64": "..."}
 // for what is no text.
 type File []byte

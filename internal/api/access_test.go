@@ -44,7 +44,7 @@ func expected() map[string]string {
 		"GET /bench": viewer, "POST /bench": developer, "GET /bench/{id}": viewer, "DELETE /bench/{id}": developer, "POST /costs": viewer,
 		"GET /functions": viewer, "POST /functions": developer,
 		"GET /functions/{name}": viewer, "PUT /functions/{name}": developer, "PATCH /functions/{name}": developer, "DELETE /functions/{name}": developer,
-		"GET /functions/{name}/code": viewer, "PUT /functions/{name}/code": developer,
+		"GET /functions/{name}/code": viewer, "PUT /functions/{name}/code": developer, "PATCH /functions/{name}/code": developer,
 		"GET /functions/{name}/versions": viewer, "GET /functions/{name}/versions/{number}": viewer, "GET /functions/{name}/versions/{number}/files": viewer,
 		"POST /functions/{name}/rollback": developer, "POST /functions/{name}/disable": developer, "POST /functions/{name}/enable": developer,
 		"POST /functions/{name}/invoke": invoke, "POST /functions/{name}/request": developer, "POST /functions/{name}/ready": developer,

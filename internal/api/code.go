@@ -33,6 +33,20 @@ func (a *API) registerCode() {
 		Responses: map[string]*huma.Response{"200": response[wire.Function](a, "Replaced", exampleFunction())},
 	}, a.putCode, warmCodes(cove.CodeInvalid, cove.CodeNotFound, cove.CodePreconditionFailed, cove.CodeTooLarge, cove.CodeUnsupportedMedia, cove.CodeRequestTimeout)...)
 	a.plain(huma.Operation{
+		OperationID: "patchCode", Method: http.MethodPatch, Path: Prefix + "/functions/{name}/code", Tags: []string{"code"},
+		Summary:     "Change single files",
+		Description: "Changes, adds and removes files of the active version's package; all others stay, with their links and modes. Makes a new version, which serves every request that begins after the answer.",
+		Parameters:  []*huma.Param{pathName(), ifMatch(), warmParam()},
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {
+			Schema: &huma.Schema{Type: huma.TypeObject, Required: []string{"files"}, AdditionalProperties: false, Properties: map[string]*huma.Schema{
+				"files": {Type: huma.TypeObject, Description: "Contents by path, as in a creation; null removes the file",
+					AdditionalProperties: &huma.Schema{OneOf: append(fileSchema("").Schema(nil).OneOf, &huma.Schema{Type: "null"})}},
+			}},
+			Example: map[string]any{"files": map[string]any{"main.py": "def handler(event, context):\n    return 'hello'\n", "old.py": nil}},
+		}}},
+		Responses: map[string]*huma.Response{"200": response[wire.Function](a, "Changed", exampleFunction())},
+	}, a.patchCode, warmCodes(cove.CodeInvalid, cove.CodeNotFound, cove.CodeNoCode, cove.CodePreconditionFailed, cove.CodeTooLarge, cove.CodeRequestTimeout)...)
+	a.plain(huma.Operation{
 		OperationID: "getCode", Method: http.MethodGet, Path: Prefix + "/functions/{name}/code", Tags: []string{"code"},
 		Summary: "Download code", Description: "The archive of the active version, or of the one asked for, byte for byte as it was uploaded. `Repr-Digest` holds its SHA-256.",
 		Parameters: []*huma.Param{pathName(), {Name: "version", In: "query", Description: "The number of a version; absent for the active one",
@@ -265,6 +279,50 @@ func (a *API) putCode(w http.ResponseWriter, r *http.Request) error {
 	}
 	noteDetail(r.Context(), "version "+strconv.Itoa(f.Version.Number))
 	return a.writeFunction(w, http.StatusOK, f)
+}
+
+// patchCode tries again when somebody else changed the function meanwhile, unless
+// the caller said what it must be.
+func (a *API) patchCode(w http.ResponseWriter, r *http.Request) error {
+	name, err := functionName(r)
+	if err != nil {
+		return err
+	}
+	rev, err := revision(r.Header.Get("If-Match"))
+	if err != nil {
+		return err
+	}
+	warm, err := wantsWarm(r)
+	if err != nil {
+		return err
+	}
+	data, err := a.readJSON(w, r, maxInline)
+	if err != nil {
+		return err
+	}
+	var body wire.FilesPatch
+	if fields := strictjson.Decode(data, &body); len(fields) > 0 {
+		return cove.InvalidFields(fields)
+	}
+	if len(body.Files) == 0 {
+		return cove.Invalid("files", "at least one file is needed")
+	}
+	edits := make(map[string][]byte, len(body.Files))
+	for path, content := range body.Files {
+		if edits[path] = nil; content != nil {
+			edits[path] = append([]byte{}, *content...)
+		}
+	}
+	const attempts = 5
+	for attempt := 1; ; attempt++ {
+		f, err := a.Functions.Update(r.Context(), name, deploy.Change{Edits: edits, IfRevision: rev, Warm: warm})
+		if err == nil {
+			return a.writeFunction(w, http.StatusOK, f)
+		}
+		if rev != 0 || attempt == attempts || !errors.Is(err, &cove.Error{Code: cove.CodePreconditionFailed}) {
+			return err
+		}
+	}
 }
 
 func (a *API) readCode(w http.ResponseWriter, r *http.Request) (deploy.Code, error) {

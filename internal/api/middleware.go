@@ -159,7 +159,7 @@ func leastRoles() map[string]string {
 
 		"GET " + functions: viewer, "POST " + functions: developer,
 		"GET " + one: viewer, "PUT " + one: developer, "PATCH " + one: developer, "DELETE " + one: developer,
-		"GET " + one + "/code": viewer, "PUT " + one + "/code": developer,
+		"GET " + one + "/code": viewer, "PUT " + one + "/code": developer, "PATCH " + one + "/code": developer,
 		"GET " + one + "/versions": viewer, "GET " + one + "/versions/{number}": viewer,
 		"GET " + one + "/versions/{number}/files": viewer, "POST " + one + "/rollback": developer,
 		"POST " + one + "/disable": developer, "POST " + one + "/enable": developer,

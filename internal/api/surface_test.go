@@ -287,3 +287,18 @@ func TestCosts(t *testing.T) {
 		none.want(none.json("POST", path, `{"per_second": [1]}`), cove.CodeNotFound)
 	})
 }
+
+func TestEditingFiles(t *testing.T) {
+	t.Parallel()
+	c := setup(t)
+	c.deployed("hello")
+	f := body[wire.Function](c, c.json("PATCH", one+"/code", `{"files": {"main.py": "y = 2\n", "old.py": null, "bin": {"base64": "/w=="}}}`, "If-Match", `"1"`), http.StatusOK)
+	if f.Revision != 2 || f.Version.Package.SHA256 == "" {
+		t.Errorf("got %+v", f)
+	}
+	c.want(c.json("PATCH", one+"/code", `{"files": {"main.py": ""}}`, "If-Match", `"1"`), cove.CodePreconditionFailed)
+	for _, document := range []string{`{}`, `{"files": {}}`, `{"files": {"main.py": 7}}`, `{"file": {"main.py": ""}}`, `[]`} {
+		c.want(c.json("PATCH", one+"/code", document), cove.CodeInvalid)
+	}
+	c.want(c.json("PATCH", "/api/v1/functions/nobody/code", `{"files": {"main.py": ""}}`), cove.CodeNotFound)
+}

@@ -53,15 +53,12 @@ func (s *Service) change(ctx context.Context, o order) (Deployed, error) {
 	if _, err := s.plan(o.name, o.create, o.Change, o.reports); err != nil {
 		return Deployed{}, err
 	}
-	if o.Code.Archive != nil || o.Code.Files != nil {
-		added, release, err := s.Code.Add(ctx, code.Source(o.Code))
-		if err != nil {
-			return Deployed{}, err
-		}
-		// Once the version is kept, it holds the package.
-		defer release()
-		o.pkg = &added
+	release, err := s.receive(ctx, &o)
+	if err != nil {
+		return Deployed{}, err
 	}
+	// Once the version is kept, it holds the package.
+	defer release()
 	if err := ctx.Err(); err != nil {
 		return Deployed{}, err
 	}
@@ -78,6 +75,35 @@ func (s *Service) change(ctx context.Context, o order) (Deployed, error) {
 	// From here on the caller's leaving changes nothing: it takes
 	// milliseconds, and half a change would be worse.
 	return s.commit(context.WithoutCancel(ctx), old, *v, o.IfRevision, nil)
+}
+
+// receive keeps the package that o brings, if it brings one, and holds it until
+// release is called.
+func (s *Service) receive(ctx context.Context, o *order) (release func(), err error) {
+	var added cove.Package
+	switch {
+	case o.Edits != nil:
+		base := s.function(o.name)
+		if base == nil {
+			return nil, noFunction(o.name)
+		}
+		if base.Version.Package == (cove.Package{}) {
+			return nil, cove.Errorf(cove.CodeNoCode, "%s has no code that could be edited", o.name)
+		}
+		if o.IfRevision == 0 {
+			o.IfRevision = base.Revision // What is edited must still be what is active.
+		}
+		added, release, err = s.Code.Patch(ctx, base.Version.Package, o.Edits)
+	case o.Code.Archive != nil || o.Code.Files != nil:
+		added, release, err = s.Code.Add(ctx, code.Source(o.Code))
+	default:
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	o.pkg = &added
+	return release, nil
 }
 
 // changeWarm makes a version ready before it becomes the active one. That may

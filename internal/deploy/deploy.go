@@ -28,6 +28,9 @@ type Change struct {
 	// leaves it. A secret variable without a value keeps the value it had.
 	Config *cove.Config
 	Code   Code
+	// Edits change single files of the package that the active version has, instead
+	// of Code: contents by path, nil for a file that is to go.
+	Edits map[string][]byte
 	// IfRevision is the revision that the caller has seen; 0 for any.
 	IfRevision int64
 	// Warm has the new version loaded before it becomes the active one. If it

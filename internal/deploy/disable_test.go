@@ -86,3 +86,34 @@ func TestFilesOfAVersion(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestEditingFiles(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.create(t, config("hello"))
+	edit := func(ifRevision int64, edits map[string][]byte) (Deployed, error) {
+		return f.Update(t.Context(), "hello", Change{Edits: edits, IfRevision: ifRevision})
+	}
+	d, err := edit(1, map[string][]byte{"lib.py": []byte("new")})
+	if err != nil || d.Version.Number != 2 || d.Version.Note != "code" || d.Version.Package.Files != 2 {
+		t.Fatalf("got %+v, %v", d, err)
+	}
+	if got, err := f.Files(t.Context(), "hello", 2); err != nil || string(got.Contents["main.py"]) != "hello" || string(got.Contents["lib.py"]) != "new" {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if d, err = edit(0, map[string][]byte{"lib.py": []byte("new")}); err != nil || d.Version.Number != 2 {
+		t.Errorf("without a change: %+v, %v", d, err)
+	}
+	if _, err := edit(1, map[string][]byte{"lib.py": nil}); cove.CodeOf(err) != cove.CodePreconditionFailed {
+		t.Errorf("at another revision: %v", err)
+	}
+	if _, err := edit(0, map[string][]byte{"main.py": nil}); cove.CodeOf(err) != cove.CodeInvalid {
+		t.Errorf("without its handler: %v", err)
+	}
+	if _, err := f.Create(t.Context(), config("empty"), Code{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Update(t.Context(), "empty", Change{Edits: map[string][]byte{"main.py": {}}}); cove.CodeOf(err) != cove.CodeNoCode {
+		t.Errorf("without code: %v", err)
+	}
+}

@@ -134,6 +134,9 @@ func (f *Functions) Update(_ context.Context, name string, c deploy.Change) (d d
 	if err != nil {
 		return d, err
 	}
+	if c.Edits != nil {
+		c.Code.Files = c.Edits
+	}
 	pkg, err := f.keep(c.Code)
 	if err != nil {
 		return d, err
