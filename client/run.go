@@ -47,30 +47,64 @@ type LogQuery struct {
 	Tail int
 	// RequestID limits them to one invocation.
 	RequestID string
+	// Text is a part of the line, in capitals or not.
+	Text string
+	// Level is the least level: debug, info, warn, error.
+	Level string
+	// Stream is stdout, stderr, or platform for the lines of Cove itself.
+	Stream string
+	// From and To bound the time: RFC 3339, or a time ago such as "-1h".
+	From, To string
 }
 
 func (q LogQuery) values() url.Values {
 	v := url.Values{"tail": {strconv.Itoa(q.Tail)}}
-	if q.RequestID != "" {
-		v.Set("request_id", q.RequestID)
+	for name, value := range map[string]string{
+		"request_id": q.RequestID, "q": q.Text, "level": q.Level, "stream": q.Stream, "from": q.From, "to": q.To,
+	} {
+		if value != "" {
+			v.Set(name, value)
+		}
 	}
 	return v
 }
 
-// Logs are the latest lines of a function's log, the oldest first.
-func (c *Client) Logs(ctx context.Context, name string, q LogQuery) ([]wire.LogLine, error) {
-	var out wire.LogList
-	err := c.get(ctx, functionPath(name, "/logs"), q.values(), &out)
-	return out.Items, err
+// logsPath is where the log of a function is, that of all functions if name is "".
+func logsPath(name string) string {
+	if name == "" {
+		return "/logs"
+	}
+	return functionPath(name, "/logs")
 }
 
-// FollowLogs yields the latest lines and then every new one, until ctx ends or
-// the server does. An error comes last.
+// Logs are the latest lines of a function's log that q chooses, the oldest first;
+// those of all functions if name is "". It looks as far back as it must, and may.
+func (c *Client) Logs(ctx context.Context, name string, q LogQuery) ([]wire.LogLine, error) {
+	var lines []wire.LogLine
+	values := q.values()
+	for {
+		var page wire.LogList
+		if err := c.get(ctx, logsPath(name), values, &page); err != nil {
+			return nil, err
+		}
+		lines = append(page.Items, lines...)
+		left := q.Tail - len(lines)
+		if page.Next == "" || left <= 0 {
+			return lines, nil
+		}
+		values.Set("before", page.Next)
+		values.Set("tail", strconv.Itoa(left))
+	}
+}
+
+// FollowLogs yields the latest lines that q chooses and then every new one, until
+// ctx ends or the server does; of all functions if name is "". A line of the
+// platform with id 0 says that lines were missed. An error comes last.
 func (c *Client) FollowLogs(ctx context.Context, name string, q LogQuery) iter.Seq2[wire.LogLine, error] {
 	return func(yield func(wire.LogLine, error) bool) {
 		query := q.values()
 		query.Set("follow", "true")
-		res, err := c.open(ctx, call{method: http.MethodGet, path: functionPath(name, "/logs"), query: query})
+		res, err := c.open(ctx, call{method: http.MethodGet, path: logsPath(name), query: query})
 		if err != nil {
 			yield(wire.LogLine{}, err)
 			return

@@ -13,6 +13,7 @@ import (
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/client/wire"
 	"github.com/covefn/cove/internal/logs"
+	"github.com/covefn/cove/internal/metrics"
 )
 
 // Logs reads what functions wrote; *logs.Book does.
@@ -69,7 +70,7 @@ func logParameters() []*huma.Param {
 		text("q", "Only lines with this text in them, in capitals or not"),
 		text("level", "Only lines of this level or a higher one; lines without a level are left out", logs.LevelDebug, logs.LevelInfo, logs.LevelWarn, logs.LevelError),
 		text("stream", "Only lines of this stream; platform is what Cove itself wrote", logs.StreamStdout, logs.StreamStderr, logs.StreamPlatform),
-		text("from", "Only lines since then: a time (RFC 3339), or a while ago such as -1h"),
+		text("from", "Only lines since then: RFC 3339, or a time ago such as -1h or -7d"),
 		text("to", "Only lines before then, in the same forms"),
 		text("before", "The next of the page before: lines older than that page"),
 		{Name: "follow", In: "query", Description: "Go on with new lines", Schema: &huma.Schema{Type: huma.TypeBoolean}},
@@ -109,26 +110,17 @@ func readLogQuery(values url.Values) (q logQuery, err error) {
 		return q, cove.Invalid("q", "must be at most %d bytes", maxSearch)
 	}
 	now := time.Now()
-	if q.From, err = logTime("from", values.Get("from"), now); err != nil {
-		return q, err
+	for _, bound := range []struct {
+		name string
+		time *time.Time
+	}{{"from", &q.From}, {"to", &q.To}} {
+		if s := values.Get(bound.name); s != "" {
+			if *bound.time, err = metrics.ParseTime(bound.name, s, now); err != nil {
+				return q, err
+			}
+		}
 	}
-	q.To, err = logTime("to", values.Get("to"), now)
-	return q, err
-}
-
-// logTime reads a time, or a while before now: "-90m".
-func logTime(field, s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if ago, err := time.ParseDuration(s); err == nil && ago <= 0 {
-		return now.Add(ago), nil
-	}
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
-		return t, cove.Invalid(field, "must be a time such as %s, or a while ago such as -1h", now.UTC().Format(time.RFC3339))
-	}
-	return t, nil
+	return q, nil
 }
 
 func (a *API) getLogs(w http.ResponseWriter, r *http.Request) error {

@@ -50,9 +50,10 @@ func (a *app) colour(w io.Writer, code, text string) string {
 }
 
 const (
-	green = "32"
-	red   = "31"
-	grey  = "90"
+	green  = "32"
+	yellow = "33"
+	red    = "31"
+	grey   = "90"
 )
 
 // table writes aligned columns; the last one is not padded.

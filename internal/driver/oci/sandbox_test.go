@@ -26,7 +26,7 @@ func script(t *testing.T, subject drivertest.Subject, id, python string) driver.
 		t.Fatal(err)
 	}
 	source := `import os, socket
-log = socket.socket(socket.AF_UNIX); log.connect("/cove/log.sock")
+logs = [socket.socket(socket.AF_UNIX) for _ in range(2)]; [log.connect("/cove/log.sock") for log in logs]
 conn = socket.socket(socket.AF_UNIX); conn.connect("/cove/conn.sock")
 def say(s): conn.sendall(s.encode())
 ` + python + "\nconn.recv(1)\n"
@@ -235,7 +235,7 @@ func BenchmarkCreate(b *testing.B) {
 			}
 			shim := b.TempDir()
 			if err := os.WriteFile(filepath.Join(shim, "shim.py"), []byte(`import socket
-log = socket.socket(socket.AF_UNIX); log.connect("/cove/log.sock")
+logs = [socket.socket(socket.AF_UNIX) for _ in range(2)]; [log.connect("/cove/log.sock") for log in logs]
 conn = socket.socket(socket.AF_UNIX); conn.connect("/cove/conn.sock")
 conn.recv(1)
 `), 0o644); err != nil {
