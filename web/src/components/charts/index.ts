@@ -1,5 +1,3 @@
-import "./charts.css";
-
 export { ChartCard, type TableData } from "./ChartCard";
 export { HeatMap, rowText } from "./HeatMap";
 export { heatRows } from "./heat";

@@ -36,10 +36,10 @@ export function Filters({ search, fixed }: { search: InvocationsSearch; fixed: b
       <div className={classes.filters}>
         <TextInput key={`q${round}`} aria-label="Id or error text" placeholder="Id or error text" leftSection={<IconSearch size={15} />} defaultValue={search.q ?? ""} onChange={(event) => later({ q: event.currentTarget.value })} className={classes.search} />
         {!fixed && <FunctionSelect value={search.function} onChange={(value) => set({ function: value })} />}
-        <Select aria-label="Outcome" placeholder="Any outcome" clearable searchable data={ends} value={search.outcome ?? null} onChange={(value) => set({ outcome: value ?? undefined })} w={160} />
-        <Select aria-label="Start class" placeholder="Any start" clearable data={startClasses.slice(0, 4).map((word) => ({ value: word.key, label: word.label }))} value={search.start ?? null} onChange={(value) => set({ start: value ?? undefined })} w={120} />
-        <Select aria-label="Isolation" placeholder="Any isolation" clearable data={isolations.map((one) => one.name)} value={search.isolation ?? null} onChange={(value) => set({ isolation: value ?? undefined })} w={130} />
-        <NumberInput key={`ms${round}`} aria-label="At least this many milliseconds" placeholder="min. ms" min={0} max={86_400_000} hideControls allowDecimal={false} defaultValue={search.min_ms ?? ""} onChange={(value) => later({ min_ms: Number(value) || undefined })} w={90} />
+        <Select aria-label="Outcome" placeholder="Any outcome" clearable searchable data={ends} value={search.outcome ?? null} onChange={(value) => set({ outcome: value ?? undefined })} w={150} />
+        <Select aria-label="Start class" placeholder="Any start" clearable data={startClasses.slice(0, 4).map((word) => ({ value: word.key, label: word.label }))} value={search.start ?? null} onChange={(value) => set({ start: value ?? undefined })} w={112} />
+        <Select aria-label="Isolation" placeholder="Any isolation" clearable data={isolations.map((one) => one.name)} value={search.isolation ?? null} onChange={(value) => set({ isolation: value ?? undefined })} w={126} />
+        <NumberInput key={`ms${round}`} aria-label="At least this many milliseconds" placeholder="min. ms" min={0} max={86_400_000} hideControls allowDecimal={false} defaultValue={search.min_ms ?? ""} onChange={(value) => later({ min_ms: Number(value) || undefined })} w={84} />
         {some && (
           <Tooltip label="Remove all filters">
             <ActionIcon variant="subtle" color="gray" size={36} aria-label="Remove all filters" onClick={clear}><IconFilterOff size={17} /></ActionIcon>
@@ -53,9 +53,9 @@ export function Filters({ search, fixed }: { search: InvocationsSearch; fixed: b
 
 /** Chooses a function by name, also one that is there no more. */
 function FunctionSelect({ value, onChange }: { value: string | undefined; onChange: (value: string | undefined) => void }) {
-  const functions = useQuery({ ...listFunctionsOptions({ query: { limit: 1000 } }), staleTime: 30_000 }).data?.items ?? [];
+  const functions = useQuery({ ...listFunctionsOptions({ query: { limit: 500 } }), staleTime: 30_000 }).data?.items ?? [];
   const names = functions.map((fn) => fn.name);
   return (
-    <Select aria-label="Function" placeholder="Any function" clearable searchable limit={100} data={value !== undefined && !names.includes(value) ? [value, ...names] : names} value={value ?? null} onChange={(next) => onChange(next ?? undefined)} w={160} />
+    <Select aria-label="Function" placeholder="Any function" clearable searchable limit={100} data={value !== undefined && !names.includes(value) ? [value, ...names] : names} value={value ?? null} onChange={(next) => onChange(next ?? undefined)} w={146} />
   );
 }

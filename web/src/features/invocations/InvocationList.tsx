@@ -79,7 +79,7 @@ function Rows({ items, all }: { items: Invocation[]; all: boolean }) {
               <Table.Td className="num" style={{ whiteSpace: "nowrap" }}>
                 <Anchor size="sm" renderRoot={(props) => <Link to="/invocations/$id" params={{ id: one.id }} {...props} />} title={formatTime(one.time, { ms: true })}>{formatTime(one.time, { ms: true, date: false })}</Anchor>
               </Table.Td>
-              {all && <Table.Td><Anchor c="inherit" size="sm" fw={550} renderRoot={(props) => <Link to="/functions/$name" params={{ name: one.function }} {...props} />}>{one.function}</Anchor> <Text span size="xs" c="var(--cove-muted)">v{one.version}</Text></Table.Td>}
+              {all && <Table.Td style={{ whiteSpace: "nowrap" }}><Anchor c="inherit" size="sm" fw={550} renderRoot={(props) => <Link to="/functions/$name" params={{ name: one.function }} {...props} />}>{one.function}</Anchor> <Text span size="xs" c="var(--cove-muted)">v{one.version}</Text></Table.Td>}
               <Table.Td><Outcome outcome={one.outcome} type={one.error_type} /></Table.Td>
               <Table.Td className={classes.request}><Request invocation={one} /></Table.Td>
               <Table.Td><StartClass start={one.start} /></Table.Td>

@@ -26,7 +26,7 @@ export function LogView({ search, fn }: { search: LogsSearch; fn?: string }) {
   return (
     <>
       <LogFilters search={search} fixed={fn !== undefined} />
-      <section className={classes.frame} aria-label="Log">
+      <section className={classes.frame} data-within={fn !== undefined || undefined} aria-label="Log">
         <Bar log={log} live={range.live} paused={paused} onPause={() => setPaused(!paused)} search={search} />
         <Body log={log} search={search} fn={fn} paused={paused} />
       </section>
@@ -47,7 +47,7 @@ function LogFilters({ search, fixed }: { search: LogsSearch; fixed: boolean }) {
         <Select aria-label="Level" placeholder="Any level" clearable w={140} data={levels.map((level) => ({ value: level, label: level === "error" ? "error" : `${level} and higher` }))} value={search.level ?? null} onChange={(value) => set({ level: (value ?? undefined) as LogsSearch["level"] })} />
         <Select aria-label="Stream" placeholder="Any stream" clearable w={130} data={streams.map((stream) => ({ value: stream, label: streamWords[stream] ?? stream }))} value={search.stream ?? null} onChange={(value) => set({ stream: (value ?? undefined) as LogsSearch["stream"] })} />
         {search.request_id && (
-          <Button variant="light" rightSection={<IconX size={14} />} onClick={() => set({ request_id: undefined })} aria-label="Show all invocations" className="mono" size="sm">{search.request_id.slice(0, 8)}…</Button>
+          <Button variant="light" rightSection={<IconX size={14} />} onClick={() => set({ request_id: undefined })} aria-label="Show all invocations" className="mono" size="sm">…{search.request_id.slice(-8)}</Button>
         )}
         {some && (
           <Tooltip label="Remove all filters">
@@ -61,7 +61,7 @@ function LogFilters({ search, fixed }: { search: LogsSearch; fixed: boolean }) {
 }
 
 function FunctionSelect({ value, onChange }: { value: string | undefined; onChange: (value: string | undefined) => void }) {
-  const functions = useQuery({ ...listFunctionsOptions({ query: { limit: 1000 } }), staleTime: 30_000 }).data?.items ?? [];
+  const functions = useQuery({ ...listFunctionsOptions({ query: { limit: 500 } }), staleTime: 30_000 }).data?.items ?? [];
   const names = functions.map((fn) => fn.name);
   return <Select aria-label="Function" placeholder="Any function" clearable searchable limit={100} w={160} data={value !== undefined && !names.includes(value) ? [value, ...names] : names} value={value ?? null} onChange={(next) => onChange(next ?? undefined)} />;
 }
@@ -138,7 +138,7 @@ function Where({ line, fn }: { line: LogLine; fn: string | undefined }) {
     <span className={classes.where}>
       {fn === undefined && <Anchor inherit c="inherit" className={classes.name} renderRoot={(props) => <Link to="/functions/$name/logs" params={{ name: line.function }} {...props} />}>{line.function}</Anchor>}
       {line.request_id ? (
-        <Anchor inherit className={classes.id} title={`Invocation ${line.request_id}`} renderRoot={(props) => <Link to="/invocations/$id" params={{ id: line.request_id ?? "" }} {...props} />}>{line.request_id.slice(0, 8)}</Anchor>
+        <Anchor inherit className={classes.id} title={`Invocation ${line.request_id}`} renderRoot={(props) => <Link to="/invocations/$id" params={{ id: line.request_id ?? "" }} {...props} />}>{line.request_id.slice(-8)}</Anchor>
       ) : (
         <span className={classes.id} title="While no handler ran">{"–".padEnd(8, "\u00a0")}</span>
       )}

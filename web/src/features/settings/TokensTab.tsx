@@ -106,7 +106,7 @@ function TokenForm({ onMade, onCancel }: { onMade: (token: NewToken) => void; on
   const [role, setRole] = useState<RoleName>("invoke");
   const [functions, setFunctions] = useState<string[]>([]);
   const [ttl, setTtl] = useState("2160h");
-  const known = useQuery({ ...listFunctionsOptions({ query: { limit: 1000 } }), staleTime: 30_000 }).data?.items ?? [];
+  const known = useQuery({ ...listFunctionsOptions({ query: { limit: 500 } }), staleTime: 30_000 }).data?.items ?? [];
   const make = useMutation({ ...createTokenMutation(), onSuccess: onMade, onSettled: () => queryClient.invalidateQueries({ queryKey: listTokensQueryKey() }) });
   const problem = make.error ? asApiError(make.error) : undefined;
   return (

@@ -66,7 +66,7 @@ function Head({ answered }: { answered: Answered }) {
       <span className="num">{formatDuration(record ? record.timings.total_ns : answered.kind === "http" ? answered.result.took_ns : undefined)}</span>
       {record && <StartClass start={record.start} />}
       <span className={classes.space} />
-      <Anchor size="xs" className="mono" renderRoot={(props) => <Link to="/invocations/$id" params={{ id: result.request_id }} {...props} />}>{result.request_id.slice(0, 10)}…</Anchor>
+      <Anchor size="xs" className="mono" renderRoot={(props) => <Link to="/invocations/$id" params={{ id: result.request_id }} {...props} />}>…{result.request_id.slice(-8)}</Anchor>
     </div>
   );
 }

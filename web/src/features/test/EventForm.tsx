@@ -9,6 +9,7 @@ import { CodeEditor } from "@/components/code";
 import { notifyDone, notifyError } from "@/components/notify";
 import { ErrorState } from "@/components/states";
 
+import classes from "./Answer.module.css";
 import { badJson, goodName } from "./request";
 import { useSendKey } from "./useSendKey";
 
@@ -55,7 +56,7 @@ export function EventForm({ name, saved, onChoose, event, onChange, onSend, pend
         <Tooltip label="Save this event"><ActionIcon variant="default" size={36} aria-label="Save this event" disabled={!may || wrong !== undefined} onClick={() => setSaving(true)}><IconDeviceFloppy size={17} /></ActionIcon></Tooltip>
         <Tooltip label="Delete the saved event"><ActionIcon variant="default" size={36} aria-label="Delete the saved event" disabled={!may || !chosen} loading={remove.isPending} onClick={() => chosen && remove.mutate({ path: { name, event: chosen.name } })}><IconTrash size={17} /></ActionIcon></Tooltip>
       </Group>
-      <CodeEditor path="event.json" value={event} onChange={onChange} label="Event, as JSON" minHeight="220px" maxHeight="420px" />
+      <div className={classes.editor}><CodeEditor path="event.json" value={event} onChange={onChange} label="Event, as JSON" minHeight="220px" maxHeight="420px" /></div>
       <Text size="xs" c={wrong ? "var(--cove-bad)" : "var(--cove-muted)"} mih={18} role={wrong ? "alert" : undefined}>{wrong ?? "The handler gets it as it is."}</Text>
       <Group justify="space-between">
         <Text size="xs" c="var(--cove-muted)" visibleFrom="sm"><Kbd size="xs">Ctrl</Kbd> <Kbd size="xs">Enter</Kbd> calls it too</Text>
