@@ -11,9 +11,11 @@ import (
 const (
 	// maxPoints is how many points one group of an answer has at most.
 	maxPoints = 1000
-	// maxSpans is how many roll-ups of a series are read at most to make the points
-	// of an answer; a step that needed more is made longer.
+	// maxSpans is how many spans are read of a function, and maxRead of all
+	// functions together, to make the points of an answer; a step that needed more
+	// is made longer. A span takes about 3 us.
 	maxSpans = 5000
+	maxRead  = 20_000
 	// byMinutes is the longest range that is answered to the minute when no step is
 	// asked for. The edge of a longer one is widened to an hour.
 	byMinutes = 24 * 60
@@ -42,10 +44,11 @@ func floor(n, unit int64) int64 { return n - n%unit }
 
 func ceil(n, unit int64) int64 { return floor(n+unit-1, unit) }
 
-// newPlan plans a query over [from, to) in steps of step (0: none). keep is how
-// long roll-ups are kept, by resolution; 0 is for ever. Errors are *cove.Error of
+// newPlan plans a query over [from, to) in steps of step (0: none) that reads so
+// many functions. keep is how long roll-ups are kept, by resolution; 0 is for
+// ever. Errors are *cove.Error of
 // CodeInvalid.
-func newPlan(from, to time.Time, step time.Duration, keep [len(store.Resolutions)]time.Duration, now time.Time) (plan, error) {
+func newPlan(from, to time.Time, step time.Duration, functions int, keep [len(store.Resolutions)]time.Duration, now time.Time) (plan, error) {
 	if !from.Before(to) {
 		return plan{}, cove.Invalid("from", "must be before to")
 	}
@@ -66,7 +69,8 @@ func newPlan(from, to time.Time, step time.Duration, keep [len(store.Resolutions
 	}
 	for unit := finest; ; unit++ {
 		p.step = ceil(p.step, span(unit))
-		if unit == store.Day || (p.to-p.from)/span(coarsest(p.step)) <= maxSpans {
+		spans := (p.to - p.from) / span(coarsest(p.step))
+		if unit == store.Day || spans <= maxSpans && spans*int64(functions) <= maxRead {
 			break
 		}
 	}

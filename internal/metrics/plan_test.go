@@ -16,7 +16,7 @@ func TestPlan(t *testing.T) {
 	keep := [...]time.Duration{72 * time.Hour, 90 * 24 * time.Hour, 0}
 	must := func(t *testing.T, from, to time.Time, step time.Duration) plan {
 		t.Helper()
-		p, err := newPlan(from, to, step, keep, testNow)
+		p, err := newPlan(from, to, step, 1, keep, testNow)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func TestPlan(t *testing.T) {
 			if random.IntN(2) == 0 {
 				step = time.Duration(1+random.IntN(3000)) * time.Minute
 			}
-			p, err := newPlan(from, from.Add(length), step, keep, testNow)
+			p, err := newPlan(from, from.Add(length), step, 1, keep, testNow)
 			if err != nil {
 				continue // Too many points.
 			}
@@ -93,10 +93,18 @@ func TestPlan(t *testing.T) {
 		}
 	})
 
+	t.Run("what reads many functions at once takes longer steps", func(t *testing.T) {
+		t.Parallel()
+		p, err := newPlan(testNow.AddDate(0, 0, -30), testNow, 12*time.Hour, 200, keep, testNow)
+		if err != nil || p.step != span(store.Day) {
+			t.Errorf("got %+v, %v", p, err)
+		}
+	})
+
 	t.Run("too many points, and a range that is none, are told", func(t *testing.T) {
 		t.Parallel()
 		for _, from := range []time.Duration{-48 * time.Hour, 0} {
-			if _, err := newPlan(testNow.Add(from), testNow, time.Minute, keep, testNow); cove.CodeOf(err) != cove.CodeInvalid {
+			if _, err := newPlan(testNow.Add(from), testNow, time.Minute, 1, keep, testNow); cove.CodeOf(err) != cove.CodeInvalid {
 				t.Errorf("from %s: got %v", from, err)
 			}
 		}

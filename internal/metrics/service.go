@@ -89,14 +89,14 @@ const maxAnswered = 100_000
 // Query answers q.
 func (s *Service) Query(ctx context.Context, q Query) (wire.MetricsQuery, error) {
 	settings := s.o.Settings()
-	p, err := newPlan(q.From, q.To, q.Step, keep(settings.Retention), time.Now())
-	if err != nil {
-		return wire.MetricsQuery{}, err
-	}
 	if q.Version > 0 && q.Function == "" {
 		return wire.MetricsQuery{}, cove.Invalid("function", "is needed with version")
 	}
 	functions, err := s.functions(ctx, q)
+	if err != nil {
+		return wire.MetricsQuery{}, err
+	}
+	p, err := newPlan(q.From, q.To, q.Step, len(functions), keep(settings.Retention), time.Now())
 	if err != nil {
 		return wire.MetricsQuery{}, err
 	}
@@ -267,7 +267,7 @@ func (s *Service) Gauges(ctx context.Context, q GaugeQuery) (wire.Gauges, error)
 	if q.Step == 0 {
 		q.Step = max(time.Minute, (q.To.Sub(q.From)/(maxPoints/2)).Truncate(time.Minute)+time.Minute)
 	}
-	p, err := newPlan(q.From, q.To, q.Step, keep(s.o.Settings().Retention), time.Now())
+	p, err := newPlan(q.From, q.To, q.Step, 1, keep(s.o.Settings().Retention), time.Now())
 	if err != nil {
 		return wire.Gauges{}, err
 	}
