@@ -53,6 +53,12 @@ func (a *API) identify(r *http.Request) (*auth.Caller, *cove.Error) {
 	if secret == "" {
 		return nil, cove.Errorf(cove.CodeUnauthenticated, "send the header Authorization: Bearer TOKEN; the first start of cove serve wrote one to admin.token in its data directory")
 	}
+	// A cookie comes along with what a page of another origin asks for, too, also
+	// where nothing changes: it could keep the daemon at work, or hold what is
+	// limited. "none" is who types the address.
+	if from := r.Header.Get("Sec-Fetch-Site"); from != "" && from != "same-origin" && from != "none" {
+		return nil, cove.Errorf(cove.CodeDenied, "this request comes from a page of another origin: a session is for the console itself")
+	}
 	return a.Access.SessionCaller(secret)
 }
 

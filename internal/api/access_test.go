@@ -309,6 +309,9 @@ func TestAPageOfAnotherOriginChangesNothing(t *testing.T) {
 	own := []string{"Origin", s.URL}
 	for pattern, least := range expected() {
 		if strings.HasPrefix(pattern, "GET ") {
+			if res, code := head(t, request(t, s, pattern, append([]string{"Sec-Fetch-Site", "same-site"}, mine...)...)); least != "open" && (res.StatusCode != 403 || code != "denied") {
+				t.Errorf("%s from another port: %s %s", pattern, res.Status, code)
+			}
 			continue
 		}
 		for what, foreign := range map[string][]string{

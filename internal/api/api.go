@@ -18,6 +18,7 @@ import (
 
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/client/wire"
+	"github.com/covefn/cove/internal/auth"
 	"github.com/covefn/cove/internal/deploy"
 	"github.com/covefn/cove/internal/driver"
 	"github.com/covefn/cove/internal/invoke"
@@ -106,7 +107,9 @@ type API struct {
 	roles       map[string]string
 	operations  map[string]string
 	crossOrigin *http.CrossOriginProtection
-	doc         documents
+	// refused counts what callers were refused.
+	refused *auth.Limiter
+	doc     documents
 	// fileReads has an entry for each answer full of files that is being made.
 	fileReads chan struct{}
 }
@@ -127,7 +130,7 @@ func New(o Options) *API {
 	}
 	a := &API{
 		Options: o, mux: &router{ServeMux: http.NewServeMux()}, fileReads: make(chan struct{}, maxFileReads),
-		roles: leastRoles(), crossOrigin: http.NewCrossOriginProtection(),
+		roles: leastRoles(), crossOrigin: http.NewCrossOriginProtection(), refused: auth.NewLimiter(refusedAtOnce, refusedEvery),
 	}
 	a.huma = humago.New(a.mux, humaConfig())
 	a.huma.UseMiddleware(mapStatus)

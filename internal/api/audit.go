@@ -27,6 +27,13 @@ type Audit interface {
 // auditTimeout bounds how long an answer waits for its entry in the audit log.
 const auditTimeout = 5 * time.Second
 
+// refusedAtOnce and refusedEvery bound the entries about what one caller was
+// refused: so many at once, and then one each so often.
+const (
+	refusedAtOnce = 100
+	refusedEvery  = 10 * time.Second
+)
+
 func (a *API) registerAudit() {
 	register(a, huma.Operation{
 		OperationID: "listAudit", Method: http.MethodGet, Path: Prefix + "/audit", Tags: []string{"access"},
@@ -145,12 +152,22 @@ func (a *API) audited(w *recorder, r *http.Request, pattern string, caller *auth
 		if w.status == 0 {
 			w.status = http.StatusInternalServerError // It panicked.
 		}
+		if w.status >= 400 && caller != nil && a.tooManyRefused(note.actor) {
+			return
+		}
 		a.addAudit(ctx, store.AuditEntry{
 			Time: time.Now(), Actor: note.actor, Action: a.operations[pattern], Target: cut(note.target, 200), Detail: cut(note.detail, 500),
 			Status: w.status, RequestID: requestID(ctx), Address: a.address(r).String(),
 		})
 	}()
 	next.ServeHTTP(w, r)
+}
+
+// tooManyRefused says whether what was refused to the actor is not worth another
+// entry: nobody who may change nothing can push out of the log what others did.
+func (a *API) tooManyRefused(actor string) bool {
+	wait, _ := a.refused.Take(actor, time.Now())
+	return wait > 0
 }
 
 func (a *API) addAudit(ctx context.Context, e store.AuditEntry) {

@@ -455,6 +455,23 @@ func TestTheAuditLogHasEveryChangeAndNoSecret(t *testing.T) {
 	}
 }
 
+func TestNobodyPushesOthersOutOfTheAuditLog(t *testing.T) {
+	t.Parallel()
+	s := apitest.Start(t)
+	viewer := caller{t, s, token(t, s, auth.RoleViewer)}
+	for range 120 {
+		viewer.json("DELETE", "/api/v1/users/nobody", "")
+	}
+	if n := len(audit(t, s, "deleteUser")); n != 100 {
+		t.Errorf("there are %d entries about what one caller was refused, want 100", n)
+	}
+	admin := caller{t, s, s.Admin}
+	admin.json("DELETE", "/api/v1/users/nobody", "")
+	if n := len(audit(t, s, "deleteUser")); n != 101 {
+		t.Errorf("another caller's entry is missing: there are %d", n)
+	}
+}
+
 func TestTheAuditLogIsReadPageByPage(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t)

@@ -20,11 +20,12 @@ type rate struct {
 func nameRate() rate    { return rate{burst: 10, every: time.Minute} }
 func addressRate() rate { return rate{burst: 30, every: 10 * time.Second} }
 
-// maxBuckets bounds what attempts remembers.
+// maxBuckets bounds what a Limiter remembers.
 const maxBuckets = 10_000
 
-// attempts counts attempts by key. It is safe for concurrent use.
-type attempts struct {
+// Limiter bounds how often something is tried by each of many keys, and what it
+// remembers of them. It is safe for concurrent use.
+type Limiter struct {
 	rate    rate
 	mu      sync.Mutex
 	buckets map[string]*bucket
@@ -36,12 +37,18 @@ type bucket struct {
 	refused bool
 }
 
-func newAttempts(r rate) *attempts { return &attempts{rate: r, buckets: map[string]*bucket{}} }
+// NewLimiter lets burst attempts of a key through at once, and from then on one
+// each every.
+func NewLimiter(burst int, every time.Duration) *Limiter {
+	return newLimiter(rate{burst: float64(burst), every: every})
+}
 
-// take counts an attempt before it is made, so that many at once are not more than
-// many in a row. wait is how long until the next one, if this one is refused, and
-// again whether the one before was refused, too.
-func (a *attempts) take(key string, now time.Time) (wait time.Duration, again bool) {
+func newLimiter(r rate) *Limiter { return &Limiter{rate: r, buckets: map[string]*bucket{}} }
+
+// Take counts an attempt before it is made, so that many at once are not more than
+// many in a row. wait is how long until the next one, if this one is refused, else 0;
+// again says whether the one before was refused, too.
+func (a *Limiter) Take(key string, now time.Time) (wait time.Duration, again bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	b := a.buckets[key]
@@ -61,7 +68,7 @@ func (a *attempts) take(key string, now time.Time) (wait time.Duration, again bo
 }
 
 // forgive takes back one attempt that was right, or all that are counted.
-func (a *attempts) forgive(key string, all bool) {
+func (a *Limiter) forgive(key string, all bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	b := a.buckets[key]
@@ -74,7 +81,7 @@ func (a *attempts) forgive(key string, all bool) {
 	}
 }
 
-func (a *attempts) refill(b *bucket, now time.Time) {
+func (a *Limiter) refill(b *bucket, now time.Time) {
 	if passed := now.Sub(b.at); passed > 0 {
 		b.left = min(a.rate.burst, b.left+float64(passed)/float64(a.rate.every))
 		b.at = now
@@ -83,7 +90,7 @@ func (a *attempts) refill(b *bucket, now time.Time) {
 
 // makeRoom forgets the key that has the most attempts left of a few that it looks
 // at, where there are too many keys.
-func (a *attempts) makeRoom(now time.Time) {
+func (a *Limiter) makeRoom(now time.Time) {
 	if len(a.buckets) < maxBuckets {
 		return
 	}

@@ -42,7 +42,7 @@ type Service struct {
 	tokens atomic.Pointer[tokenSet]
 
 	passwords         *passwords
-	byName, byAddress *attempts
+	byName, byAddress *Limiter
 
 	// mu guards what follows; it is never held while the disk is waited for.
 	mu       sync.RWMutex
@@ -109,7 +109,7 @@ func New(ctx context.Context, s Store) (*Service, error) {
 func newService(s Store) *Service {
 	service := &Service{
 		store: s, now: time.Now,
-		passwords: newPasswords(passwordCost()), byName: newAttempts(nameRate()), byAddress: newAttempts(addressRate()),
+		passwords: newPasswords(passwordCost()), byName: newLimiter(nameRate()), byAddress: newLimiter(addressRate()),
 		users: map[string]*store.User{}, sessions: map[[32]byte]*heldSession{}, links: map[[32]byte]link{},
 	}
 	service.tokens.Store(&tokenSet{byHash: map[[32]byte]*heldToken{}, byID: map[string]*heldToken{}})

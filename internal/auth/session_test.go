@@ -300,38 +300,38 @@ func TestAttempts(t *testing.T) {
 
 	t.Run("a burst is let through, and then one each time", func(t *testing.T) {
 		t.Parallel()
-		a := newAttempts(rate{burst: 3, every: time.Minute})
+		a := newLimiter(rate{burst: 3, every: time.Minute})
 		for range 3 {
-			if wait, _ := a.take("x", start); wait != 0 {
+			if wait, _ := a.Take("x", start); wait != 0 {
 				t.Error("refused too early")
 			}
 		}
-		wait, again := a.take("x", start.Add(20*time.Second))
+		wait, again := a.Take("x", start.Add(20*time.Second))
 		if wait != 40*time.Second || again {
 			t.Errorf("wait %s, again %v", wait, again)
 		}
-		if _, again := a.take("x", start.Add(30*time.Second)); !again {
+		if _, again := a.Take("x", start.Add(30*time.Second)); !again {
 			t.Error("the second refusal in a row is not told as one")
 		}
-		if wait, _ := a.take("y", start); wait != 0 {
+		if wait, _ := a.Take("y", start); wait != 0 {
 			t.Error("another key is refused")
 		}
-		if wait, _ := a.take("x", start.Add(time.Minute)); wait != 0 {
+		if wait, _ := a.Take("x", start.Add(time.Minute)); wait != 0 {
 			t.Error("refused after the time that was told")
 		}
 	})
 
 	t.Run("what was right does not count", func(t *testing.T) {
 		t.Parallel()
-		a := newAttempts(rate{burst: 2, every: time.Minute})
+		a := newLimiter(rate{burst: 2, every: time.Minute})
 		for range 10 {
-			if wait, _ := a.take("x", start); wait != 0 {
+			if wait, _ := a.Take("x", start); wait != 0 {
 				t.Fatal("refused")
 			}
 			a.forgive("x", false)
 		}
-		a.take("x", start)
-		a.take("x", start)
+		a.Take("x", start)
+		a.Take("x", start)
 		a.forgive("x", true)
 		if len(a.buckets) != 0 {
 			t.Error("a key without attempts is remembered")
@@ -340,17 +340,17 @@ func TestAttempts(t *testing.T) {
 
 	t.Run("many keys do not grow it without bound, nor forget who is refused", func(t *testing.T) {
 		t.Parallel()
-		a := newAttempts(rate{burst: 3, every: time.Hour})
+		a := newLimiter(rate{burst: 3, every: time.Hour})
 		for range 4 {
-			a.take("guessed", start)
+			a.Take("guessed", start)
 		}
 		for i := range 2 * maxBuckets {
-			a.take(fmt.Sprint(i), start)
+			a.Take(fmt.Sprint(i), start)
 		}
 		if len(a.buckets) > maxBuckets {
 			t.Errorf("%d keys", len(a.buckets))
 		}
-		if wait, _ := a.take("guessed", start); wait == 0 {
+		if wait, _ := a.Take("guessed", start); wait == 0 {
 			t.Error("the key that was refused is forgotten")
 		}
 	})

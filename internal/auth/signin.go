@@ -31,7 +31,7 @@ func (r *Refused) Unwrap() error { return r.Cause }
 // CodeTooManyRequests.
 func (s *Service) SignIn(ctx context.Context, a Attempt) (SignedIn, error) {
 	now, address := s.now(), addressKey(a.Address)
-	if err := tooMany(s.byAddress.take(address, now)); err != nil {
+	if err := tooMany(s.byAddress.Take(address, now)); err != nil {
 		return SignedIn{}, err
 	}
 	var in SignedIn
@@ -75,7 +75,7 @@ func (s *Service) signInByCode(ctx context.Context, a Attempt) (SignedIn, error)
 func (s *Service) signInByPassword(ctx context.Context, a Attempt, now time.Time) (SignedIn, error) {
 	u, known := s.user(a.Name)
 	refused := &Refused{User: u.Name, Cause: cove.Errorf(cove.CodeUnauthenticated, "the name or the password is wrong")}
-	if wait, again := s.byName.take(a.Name, now); wait > 0 {
+	if wait, again := s.byName.Take(a.Name, now); wait > 0 {
 		refused.Again, refused.Cause = again, cove.AsError(tooMany(wait, again))
 		return SignedIn{}, refused
 	}
