@@ -1,3 +1,4 @@
+export { Bars, type Bar, type BarGroup } from "./Bars";
 export { ChartCard, type TableData } from "./ChartCard";
 export { HeatMap, rowText } from "./HeatMap";
 export { heatRows } from "./heat";

@@ -47,7 +47,7 @@ function Ranking({ title, groups, by, figure, detail, none, color }: Props) {
   if (!rows) body = Array.from({ length: shown }, (_, i) => <Skeleton key={i} height={30} my={5} />);
   else if (rows.length === 0) body = <div className={classes.none}>{none}</div>;
   else body = rows.map((group) => (
-    <Link key={group.function} to="/functions/$name" params={{ name: group.function ?? "" }} search={(previous) => keepRange(previous)} className={classes.row}>
+    <Link key={group.function} to="/functions/$name" params={{ name: group.function ?? "" }} search={keepRange as never} className={classes.row}>
       <span className={classes.name}>{group.function}</span>
       <span className={classes.figure}>{figure(group)}</span>
       <span className={classes.detail}>{detail(group)}</span>
