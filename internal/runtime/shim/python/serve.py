@@ -165,9 +165,7 @@ def late_imports():
             return int(value) if value == value.to_integral_value() else float(value)
         raise TypeError("an object of type %s cannot be written as JSON" % type(value).__name__)
 
-    options = {"allow_nan": False, "separators": (",", ":"), "default": default}
-    encode_json = json.JSONEncoder(ensure_ascii=False, **options).encode
-    encode_ascii = json.JSONEncoder(**options).encode
+    encode_json, encode_ascii = encoder(False, default), encoder(True, default)
     decoder = json.JSONDecoder()
     decode_json, scan_json = decoder.decode, decoder.scan_once
     STDLIB = os.path.dirname(os.__file__) + "/"
@@ -179,6 +177,27 @@ def late_imports():
     os.environ["COVE_RUNTIME"] = os.environ.pop("COVE_RUNTIME", "python%d.%d" % sys.version_info[:2])
     decode_json(to_json({"a": ["b", 1, None]}).decode())
     os.path.isfile(os.path.realpath(SHIM))
+
+
+def encoder(ascii, default):
+    """JSONEncoder.encode, but for making anew for each value what encodes it."""
+    from json import encoder as parts
+
+    whole = json.JSONEncoder(ensure_ascii=ascii, allow_nan=False, separators=(",", ":"), default=default)
+    if parts.c_make_encoder is None:
+        return whole.encode
+    inside = {}  # what is being encoded, to see a value that is in itself
+    quote = parts.encode_basestring_ascii if ascii else parts.encode_basestring
+    encode = parts.c_make_encoder(inside, default, quote, None, ":", ",", False, False, False)
+
+    def run(value):
+        try:
+            return "".join(encode(value, 0))
+        except BaseException:
+            inside.clear()
+            raise
+
+    return run
 
 
 def to_json(value):
@@ -559,6 +578,8 @@ def http_answer(value):
     else:
         payload = serialise(body)
         head.setdefault("headers", {}).setdefault("content-type", ["application/json"])
+    if len(head) == 1:
+        return b'{"status":%d}' % head["status"], payload
     return serialise(head), payload
 
 
