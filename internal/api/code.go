@@ -317,6 +317,7 @@ func (a *API) patchCode(w http.ResponseWriter, r *http.Request) error {
 	for attempt := 1; ; attempt++ {
 		f, err := a.Functions.Update(r.Context(), name, deploy.Change{Edits: edits, IfRevision: rev, Warm: warm})
 		if err == nil {
+			noteDetail(r.Context(), "version "+strconv.Itoa(f.Version.Number))
 			return a.writeFunction(w, http.StatusOK, f)
 		}
 		if rev != 0 || attempt == attempts || !errors.Is(err, &cove.Error{Code: cove.CodePreconditionFailed}) {

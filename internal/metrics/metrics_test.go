@@ -232,6 +232,24 @@ func TestQueriesAgreeWithTheInvocationsOneByOne(t *testing.T) {
 	}
 }
 
+func TestAnAnswerIsBoundedHoweverManyVersionsThereAre(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	now := time.Now()
+	for n := range maxAnswered/maxPoints + 1 {
+		f.recorder.Record(&cove.Invocation{ID: fmt.Sprint(n), Function: "f", Version: n + 1, Isolation: "gvisor", Time: now, Outcome: "ok", Start: cove.StartWarm})
+	}
+	f.flush()
+	q := Query{Function: "f", GroupBy: ByVersion, From: now.Add(-(maxPoints - 2) * time.Minute), To: now.Add(time.Minute), Step: time.Minute}
+	if _, err := f.service.Query(t.Context(), q); cove.CodeOf(err) != cove.CodeInvalid {
+		t.Errorf("got %v", err)
+	}
+	q.Step = 10 * time.Minute
+	if out := f.query(q); len(out.Groups) != maxAnswered/maxPoints+1 {
+		t.Errorf("with a longer step there are %d groups", len(out.Groups))
+	}
+}
+
 func TestRecorder(t *testing.T) {
 	t.Parallel()
 	now := time.Now()

@@ -164,6 +164,10 @@ func (a *answer) add(u store.Rollup) error {
 	case ByIsolation:
 		key.Isolation = s.Isolation
 	}
+	if a.groups[key] == nil && (len(a.groups)+1)*max(1, a.plan.points()) > maxAnswered {
+		// Functions were counted before, but not their versions.
+		return cove.Invalid("step", "would make more than %d points in all; take a longer step, a shorter range, or one function", maxAnswered)
+	}
 	g := a.group(key)
 	if a.plan.step == 0 {
 		return unreadable(g.total.mergeData(u.Data))
