@@ -33,8 +33,9 @@ const slowly = 15_000;
 export function rangeParameters(range: AskedRange, back = 0): { from: string; to?: string } {
   if (back === 0) return range.to === undefined ? { from: range.from } : { from: range.from, to: range.to };
   const end = (range.to === undefined ? Date.now() : Date.parse(range.to)) - back;
-  const whole = (at: number) => new Date(Math.round(at / 60_000) * 60_000).toISOString();
-  return { from: whole(end - range.length), to: whole(end) };
+  // Whole minutes, as the API widens a range that ends now.
+  const minute = 60_000;
+  return { from: new Date(Math.floor((end - range.length) / minute) * minute).toISOString(), to: new Date(Math.ceil(end / minute) * minute).toISOString() };
 }
 
 /** The step of a range's charts, in milliseconds. */

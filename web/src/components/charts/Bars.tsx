@@ -27,6 +27,8 @@ interface Props {
   label: string;
   groups: BarGroup[];
   format: (value: number) => string;
+  /** Sizes have round values of their own. */
+  bytes?: boolean;
   /** By the logarithm, where values differ by more than a hundred times. */
   log?: boolean;
   /** A line across all, such as "as fast as without". */
@@ -34,8 +36,8 @@ interface Props {
 }
 
 /** Values of several things beside each other, by groups. Every value is written too. */
-export function Bars({ label, groups, format, log, reference }: Props) {
-  const { place, marks } = useMemo(() => axis(groups, log ?? false, reference?.value), [groups, log, reference?.value]);
+export function Bars({ label, groups, format, bytes, log, reference }: Props) {
+  const { place, marks } = useMemo(() => axis(groups, log ?? false, bytes ?? false, reference?.value), [groups, log, bytes, reference?.value]);
   return (
     <div className={classes.root} role="table" aria-label={label}>
       {groups.map((group) => (
@@ -65,11 +67,11 @@ export function Bars({ label, groups, format, log, reference }: Props) {
 }
 
 /** Where values are, in percent of the width, and the round ones among them. */
-function axis(groups: BarGroup[], log: boolean, reference: number | undefined) {
+function axis(groups: BarGroup[], log: boolean, bytes: boolean, reference: number | undefined) {
   const values = groups.flatMap((group) => group.bars.flatMap((bar) => [bar.value, bar.high ?? bar.value])).filter((value) => value > 0);
   const max = Math.max(reference ?? 0, ...values, 0) || 1;
   if (!log) {
-    const marks = ticks(max, 4);
+    const marks = ticks(max, 3, bytes ? 1024 : 10);
     const scale = linear(0, marks.at(-1) ?? 1, 0, 100);
     return { place: scale, marks };
   }

@@ -84,16 +84,20 @@ function Shown({ runs, report }: { runs: Runs; report: Report }) {
         </Group>
       </Group>
       {report.broken_off && <Alert color="yellow" variant="light">It was broken off: {report.broken_off}. What is there is right, but not all.</Alert>}
-      <div className={grid.two}>
-        <Chart title="First answer, by what the call found" groups={startGroups(report, runtime)} format={formatDuration} log />
-        <Chart title="Warm call" note="An instance waits; the whole way there and back" groups={warmGroups(report, runtime)} format={formatDuration} />
-        <Chart title="A burst" note="Many first calls at once, to a function without an instance" groups={burstGroups(report, runtime)} format={formatDuration} />
-        <Chart title="Throughput" note="The most calls in a second; more is better" groups={peakGroups(report, runtime)} format={(value) => `${formatCount(value)}/s`} />
-        <Chart title="Memory of an idle instance" note="With all that it causes on the host" groups={memoryGroups(report, runtime)} format={formatBytes} />
-        <Chart title="Processor time" note="Of the whole machine" groups={cpuGroups(report, runtime)} format={formatDuration} />
-        <Chart title="The function's own time" note="How many times as long as in a bare process, over all workloads" groups={slowdownGroups(report, runtime)} format={(value) => `${value}×`} reference={{ value: 1, label: "bare process" }} />
-        <Calculator run={runs.shown?.id ?? ""} runtime={runtime} />
+      <div className={grid.two} style={{ alignItems: "start" }}>
+        <div className={grid.page}>
+          <Chart title="First answer, by what the call found" groups={startGroups(report, runtime)} format={formatDuration} log />
+          <Chart title="Memory of an idle instance" note="With all that it causes on the host" groups={memoryGroups(report, runtime)} format={formatBytes} bytes />
+          <Chart title="The function's own time" note="How many times as long as in a bare process, over all workloads" groups={slowdownGroups(report, runtime)} format={(value) => `${value}×`} reference={{ value: 1, label: "bare process" }} />
+        </div>
+        <div className={grid.page}>
+          <Chart title="Warm call" note="An instance waits; the whole way there and back" groups={warmGroups(report, runtime)} format={formatDuration} />
+          <Chart title="A burst" note="Many first calls at once, to a function without an instance" groups={burstGroups(report, runtime)} format={formatDuration} />
+          <Chart title="Throughput" note="The most calls in a second; more is better" groups={peakGroups(report, runtime)} format={(value) => `${formatCount(value)}/s`} />
+          <Chart title="Processor time" note="Of the whole machine" groups={cpuGroups(report, runtime)} format={formatDuration} />
+        </div>
       </div>
+      <Calculator run={runs.shown?.id ?? ""} runtime={runtime} />
       {report.remarks && report.remarks.length > 0 && (
         <Alert variant="light" color="gray" title="What did not go as it should">{report.remarks.map((remark) => <Text size="sm" key={remark}>{remark}</Text>)}</Alert>
       )}
@@ -107,6 +111,7 @@ interface ChartProps {
   groups: BarGroup[];
   format: (value: number) => string;
   log?: boolean;
+  bytes?: boolean;
   reference?: { value: number; label: string };
 }
 

@@ -54,7 +54,7 @@ export function IsolationCard({ isolation: one, wall, instances }: Props) {
           {one.fix && <Fix command={one.fix} />}
         </>
       )}
-      {one.notes && one.notes.length > 0 && <List size="xs" mt="sm" c="var(--cove-muted)" spacing={2}>{one.notes.map((note) => <List.Item key={note}>{note}</List.Item>)}</List>}
+      {one.notes && one.notes.length > 0 && <List size="xs" mt="sm" c="var(--cove-muted)" spacing={2}>{one.notes.map((note) => <List.Item key={note}>{note.split("`").map((part, i) => (i % 2 === 1 ? <code key={i}>{part}</code> : part))}</List.Item>)}</List>}
       {wall && <Walls wall={wall} />}
     </section>
   );

@@ -76,14 +76,14 @@ function sides(search: MetricsSearch, choices: string[], active: number | undefi
 }
 
 function Both({ a, b, bounds, onZoom }: { a: Side; b: Side; bounds: [number[], number[]]; onZoom: (from: number, to: number) => void }) {
-  const chart = (title: string, what: Measure) => (
-    <TimeChartCard title={title} data={overlay(a, b, what.of, what.how)} onZoom={onZoom} empty="No invocations in this time" />
+  const chart = (title: string, what: Measure, height = 190) => (
+    <TimeChartCard title={title} data={overlay(a, b, what.of, what.how)} onZoom={onZoom} height={height} empty="No invocations in this time" />
   );
   return (
     <ChartGroup>
       <div className={grid.two}>
         <Figures a={a} b={b} />
-        {chart("Invocations", countsPerStep)}
+        {chart("Invocations", countsPerStep, 338)}
         {chart("Latency p50", middle)}
         {chart("Latency p99", slow)}
         {chart("Share of errors", errorShare)}
@@ -113,8 +113,8 @@ function Figures({ a, b }: { a: Side; b: Side }) {
         <Table.Thead>
           <Table.Tr>
             <Table.Th />
-            <Table.Th ta="right"><span className={classes.key} style={{ background: a.color }} />{a.label}</Table.Th>
-            <Table.Th ta="right"><span className={classes.key} style={{ background: b.color }} />{b.label}</Table.Th>
+            <Table.Th ta="right" className={classes.th}><span className={classes.key} style={{ background: a.color }} />{a.label}</Table.Th>
+            <Table.Th ta="right" className={classes.th}><span className={classes.key} style={{ background: b.color }} />{b.label}</Table.Th>
             <Table.Th ta="right">Change</Table.Th>
           </Table.Tr>
         </Table.Thead>

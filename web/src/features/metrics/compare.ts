@@ -33,7 +33,7 @@ const figures: Figure[] = [
   { label: "Latency p99", more: "worse", of: (t) => t.latency?.p99_ns, format: formatDuration },
   { label: "Run p50", more: "worse", of: (t) => t.run?.p50_ns, format: formatDuration },
   { label: "With a start", more: "worse", of: (t) => share(slowStarts(t), t.invocations), format: formatShare },
-  { label: "CPU time for each", more: "worse", of: (t) => share(t.cpu_ns, t.invocations), format: formatDuration },
+  { label: "CPU for each", more: "worse", of: (t) => share(t.cpu_ns, t.invocations), format: formatDuration },
   { label: "Largest sandbox", more: "worse", of: (t) => parseBytes(t.peak_memory) || undefined, format: formatBytes },
 ];
 
