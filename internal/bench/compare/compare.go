@@ -96,10 +96,12 @@ func Run(ctx context.Context, o Options) (_ *bench.Report, err error) {
 		return nil, err
 	}
 	// Paths of sockets are short, so not a long TMPDIR of the user's.
-	if r.dir, err = os.MkdirTemp("/tmp", "cove-compare-"); err != nil {
+	dir, release, err := workDir("/tmp")
+	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(r.dir)) }()
+	r.dir = dir
+	defer func() { err = errors.Join(err, release()) }()
 	// The bare processes are of another user.
 	if err := os.Chmod(r.dir, 0o711); err != nil {
 		return nil, err
