@@ -23,6 +23,7 @@ const state = {
   function: null, // what every call's context says of the function
   maxAnswer: 6 << 20,
   call: null, // the running call, where there is one at a time
+  ended: [], answers: [], // the markers and the frames of calls that have just ended; see conclude
   shared: null, // the calls in flight, where there are several; see shared.cjs
   idle: undefined, // the timer that runs until the rehearsal
   rehearsing: false, // nothing is written; see rehearse
@@ -124,19 +125,56 @@ function standardStreams() {
   }
 }
 
-/** Writes one frame: at once if the socket takes it, and behind what waits otherwise. */
-function send(kind, id, head, payload = EMPTY) {
+/** A frame, without its payload if that is large. */
+function frameOf(kind, id, head, payload) {
   const start = Buffer.allocUnsafe(13 + head.length + (payload.length < 65536 ? payload.length : 0));
   start.writeUInt32BE(9 + head.length + payload.length, 0);
   start[4] = kind;
   id.copy(start, 5);
   if (head.length) head.copy(start, 13);
-  if (payload.length < 65536) {
-    if (payload.length) payload.copy(start, 13 + head.length);
-    return write(start);
-  }
+  if (payload.length && payload.length < 65536) payload.copy(start, 13 + head.length);
+  return start;
+}
+
+/** Writes one frame: at once if the socket takes it, and behind what waits otherwise. */
+function send(kind, id, head, payload = EMPTY) {
+  const start = frameOf(kind, id, head, payload);
+  if (payload.length < 65536) return write(start);
   write(start);
   return write(payload);
+}
+
+/**
+ * Sends the frame that ends a call. Where there are several calls at a time, what
+ * one turn of the event loop has answered leaves in one piece, as each write would
+ * wake the host up anew. Promises have their turn before what is due at the next tick.
+ */
+function conclude(call, kind, head, payload = EMPTY) {
+  if (state.shared === null) {
+    send(kind, call.id, head, payload);
+    return;
+  }
+  if (state.ended.length === 0) process.nextTick(deliver);
+  state.ended.push(call.marker);
+  if (payload.length < 65536) {
+    state.answers.push(frameOf(kind, call.id, head, payload));
+    return;
+  }
+  deliver();
+  send(kind, call.id, head, payload);
+}
+
+/**
+ * Sends what was answered, behind the ends of what it has printed. Where lines
+ * carry markers those of both streams go one way.
+ */
+function deliver() {
+  const { ended, answers } = state;
+  if (ended.length === 0) return;
+  state.ended = [];
+  state.answers = [];
+  writeAll(state.logs[0], ended.length === 1 ? ended[0] : Buffer.concat(ended));
+  if (answers.length) write(answers.length === 1 ? answers[0] : Buffer.concat(answers));
 }
 
 /** Returns whether more may be written without waiting for 'drain'. */
@@ -440,7 +478,7 @@ function answer(call, value) {
   const lead = Buffer.allocUnsafe(4 + headBytes.length);
   lead.writeUInt32BE(headBytes.length, 0);
   headBytes.copy(lead, 4);
-  send(RESULT, call.id, lead, payload);
+  conclude(call, RESULT, lead, payload);
   return undefined;
 }
 
@@ -499,7 +537,7 @@ class Outgoing {
   end() {
     if (this.call.done) return;
     this.begin();
-    if (finish(this.call)) send(END, this.call.id, EMPTY);
+    if (finish(this.call)) conclude(this.call, END, EMPTY);
   }
 }
 
@@ -514,18 +552,14 @@ async function stream(call, head, source) {
 
 // ---- Calls -------------------------------------------------------------------
 
-/** Ends a call once: closes it off in the log. Says whether it still ran. */
+/** Ends a call once: closes it off in the log, unless conclude does. Says whether it still ran. */
 function finish(call) {
   if (call.done) return false;
   if (state.shared !== null) state.shared.finish(call);
   call.done = true;
   state.call = null;
   if (state.waiting.length) setImmediate(next);
-  if (call.marker !== null) {
-    writeAll(state.logs[0], call.marker);
-    // Where lines carry markers the lines of both streams go one way.
-    if (state.shared === null) writeAll(state.logs[1], call.marker);
-  }
+  if (call.marker !== null && state.shared === null) for (const log of state.logs) writeAll(log, call.marker);
   return true;
 }
 
@@ -533,7 +567,7 @@ function fail(call, e, kind) {
   if (call.done) return;
   const body = report(e, kind, call);
   const type = call.streaming ? END : ERROR;
-  if (finish(call)) send(type, call.id, body);
+  if (finish(call)) conclude(call, type, body);
 }
 
 function eventOf(call, head, payload) {
@@ -695,6 +729,7 @@ function take(frame) {
       if (init.concurrency > 1) {
         SHARED = require('./shared.cjs');
         state.shared = new SHARED.Shared(writeAll);
+        process.on('exit', deliver);
       }
       load(init).then(
         (handler) => {

@@ -56,8 +56,7 @@ class Wire:
 
     def frame(self, kind, ident, head=b"", payload=b""):
         """Writes one frame of head and payload as they are."""
-        size = 9 + len(head) + len(payload)
-        start = size.to_bytes(4, "big") + bytes((kind,)) + ident + head
+        start = frame_start(kind, ident, head, payload)
         if len(payload) < 65536:
             self.send(start + payload)
         else:
@@ -75,6 +74,12 @@ class Wire:
                 log.sendall(data)
             except OSError:
                 pass
+
+
+def frame_start(kind, ident, head, payload):
+    """A frame without its payload."""
+    size = 9 + len(head) + len(payload)
+    return size.to_bytes(4, "big") + bytes((kind,)) + ident + head
 
 
 def flush():
@@ -281,6 +286,8 @@ def leave(e):
             pass
         code = 1
     flush()
+    if not Shim.child:
+        Shim.before_end()
     posix._exit((code or 0) & 0xFF)
 
 
@@ -606,6 +613,10 @@ class Shim:
     child = False
     forking = False  # The shim forks a worker of its own.
     awake = -1
+
+    @staticmethod
+    def before_end():
+        """Sends what was answered and not sent yet; see tasks.py."""
 
     @classmethod
     def request(cls):

@@ -62,11 +62,13 @@ class Call:
 
     def close(self):
         """Ends the call's share of the log."""
+        write_all(self.closed())
+
+    def closed(self):
+        """What ends the call's share of the log, to be written."""
         self.done = True
-        for fd, rest in self.partial.items():
-            if rest:
-                write_all(b"%s%s\n" % (self.tags[fd], rest))
-        write_all(self.marker + b"\n")
+        rests = [b"%s%s\n" % (self.tags[fd], rest) for fd, rest in self.partial.items() if rest]
+        return b"".join(rests) + self.marker + b"\n"
 
     def grant(self, data):
         self.credit += int.from_bytes(data[13:17], "big")
@@ -176,6 +178,7 @@ def end(kind):
     """What a frame means that belongs to no call."""
     if kind != SHUTDOWN:
         posix._exit(70)
+    Shim.before_end()
     import atexit
 
     atexit._run_exitfuncs()
