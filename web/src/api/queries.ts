@@ -2,14 +2,22 @@ import { MutationCache, QueryCache, QueryClient } from "@tanstack/react-query";
 
 import { asApiError, isSignedOut } from "./problem";
 
-/** newQueryClient calls onSignedOut whenever the API says that the session is over. */
+/** newQueryClient calls onSignedOut whenever the API says that a session is over. */
 export function newQueryClient(onSignedOut: () => void): QueryClient {
-  const onError = (error: unknown) => {
-    if (isSignedOut(error)) onSignedOut();
-  };
   return new QueryClient({
-    queryCache: new QueryCache({ onError }),
-    mutationCache: new MutationCache({ onError }),
+    queryCache: new QueryCache({
+      onError: (error, query) => {
+        // Whoever asks who they are, and was nobody before, has lost no session.
+        const asks = query.meta?.asksWho === true && query.state.data === undefined;
+        if (isSignedOut(error) && !asks) onSignedOut();
+      },
+    }),
+    mutationCache: new MutationCache({
+      onError: (error, _variables, _context, mutation) => {
+        // A wrong password is told where it was typed.
+        if (isSignedOut(error) && mutation.meta?.signsIn !== true) onSignedOut();
+      },
+    }),
     defaultOptions: {
       queries: {
         staleTime: 2_000,

@@ -29,6 +29,7 @@ export const whoOptions = queryOptions({
     return data;
   },
   staleTime: 60_000,
+  meta: { asksWho: true },
 });
 
 /** Who is signed in, as far as it is known. */

@@ -13,6 +13,7 @@ import { createRoot } from "react-dom/client";
 
 import { setUpClient } from "@/api/client";
 import { newQueryClient } from "@/api/queries";
+import { whoOptions } from "@/api/who";
 
 import { styleNonce } from "@/components/nonce";
 import { newRouter } from "./router";
@@ -27,6 +28,16 @@ const queryClient = newQueryClient(() => {
   void router.navigate({ to: "/login", search: { to: here.href, expired: true }, replace: true });
 });
 const router = newRouter(queryClient);
+
+// What the first view needs is asked for at once, side by side, and not one after
+// the other: who is signed in, and the code of the page.
+void queryClient.prefetchQuery(whoOptions);
+for (const match of router.matchRoutes(router.latestLocation)) {
+  const routes = router.routesById as Record<string, { options: { component?: unknown } }>;
+  const component = routes[match.routeId]?.options.component as { preload?: () => Promise<void> } | undefined;
+  // A file that is not there is told of when the page is shown.
+  component?.preload?.().catch(() => undefined);
+}
 
 const element = document.getElementById("root");
 if (!element) throw new Error("index.html has no #root");

@@ -28,10 +28,24 @@ const dark: MantineColorsTuple = [
   "#0c1014",
 ];
 
+/** Mantine's reds, from the sixth on dark enough to carry white text. */
+const red: MantineColorsTuple = [
+  "#fff1f1",
+  "#fde0e0",
+  "#f9bcbc",
+  "#f49595",
+  "#ee7377",
+  "#e5575c",
+  "#d93a40",
+  "#c62a2f",
+  "#ad2227",
+  "#8c1a1e",
+];
+
 export const theme = createTheme({
-  colors: { cove, dark },
+  colors: { cove, dark, red },
   primaryColor: "cove",
-  primaryShade: { light: 7, dark: 6 },
+  primaryShade: 7,
   autoContrast: false,
   defaultRadius: "md",
   cursorType: "pointer",
@@ -50,7 +64,9 @@ export const theme = createTheme({
     Paper: { defaultProps: { radius: "md", withBorder: true } },
     Tooltip: { defaultProps: { openDelay: 250, withArrow: true } },
     Button: { defaultProps: { size: "sm" } },
-    Modal: { defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 } } },
+    Modal: { defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 }, closeButtonProps: { "aria-label": "Close" } } },
+    Drawer: { defaultProps: { closeButtonProps: { "aria-label": "Close" } } },
+    Notification: { defaultProps: { closeButtonProps: { "aria-label": "Close" } } },
     Skeleton: { defaultProps: { radius: "sm" } },
   },
 });

@@ -5,11 +5,11 @@ import type { ReactNode } from "react";
 import classes from "./PageHeader.module.css";
 
 /** The top of a page: what it is, and at the right what can be done. */
-export function PageHeader(props: { title: string; lead?: ReactNode; before?: ReactNode; actions?: ReactNode; plain?: boolean }) {
+export function PageHeader(props: { title: string; lead?: ReactNode; before?: ReactNode; actions?: ReactNode }) {
   useDocumentTitle(`${props.title} · Cove`);
   return (
     <div className={classes.root}>
-      <Stack gap={2} miw={0}>
+      <Stack gap={2} className={classes.text}>
         <Group gap="xs" wrap="nowrap" miw={0}>
           {props.before}
           <Title order={1} className="truncate">

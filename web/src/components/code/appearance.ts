@@ -7,7 +7,7 @@ import { styleNonce } from "../nonce";
 
 const colours = HighlightStyle.define([
   { tag: [tags.keyword, tags.modifier, tags.operatorKeyword], color: "light-dark(#a3348a, #e08ad0)" },
-  { tag: [tags.string, tags.special(tags.string), tags.regexp], color: "light-dark(#2b6e2f, #8fce8a)" },
+  { tag: [tags.string, tags.special(tags.string), tags.regexp], color: "light-dark(#1f5f24, #9ad695)" },
   { tag: [tags.number, tags.bool, tags.null, tags.atom], color: "light-dark(#a04a00, #f0a868)" },
   { tag: [tags.comment, tags.meta], color: "light-dark(#65717d, #8794a1)", fontStyle: "italic" },
   { tag: [tags.function(tags.variableName), tags.function(tags.propertyName)], color: "light-dark(#0b5fa5, #7cbcf5)" },
@@ -37,8 +37,8 @@ const frame = EditorView.theme({
   ".cm-tooltip-autocomplete > ul > li[aria-selected]": { backgroundColor: "var(--mantine-color-cove-light)", color: "inherit" },
   ".cm-changedLine, &.cm-merge-b .cm-changedLine, .cm-insertedLine": { backgroundColor: "light-dark(#e3f5e7, #14301f) !important" },
   ".cm-deletedChunk": { backgroundColor: "light-dark(#fdeaea, #3a1d20) !important", paddingLeft: "6px" },
-  ".cm-changedText": { background: "light-dark(#b5e3bf, #21583a) !important" },
-  ".cm-deletedChunk .cm-deletedText, .cm-deletedText": { background: "light-dark(#f7c3c3, #6b2a2f) !important" },
+  ".cm-changedText": { background: "light-dark(#c3e9cb, #1b4a30) !important" },
+  ".cm-deletedChunk .cm-deletedText, .cm-deletedText": { background: "light-dark(#fad2d2, #5c2226) !important" },
   ".cm-changeGutter": { width: "4px", paddingLeft: "0" },
   ".cm-collapsedLines": {
     background: "var(--cove-sunken) !important",
@@ -47,6 +47,7 @@ const frame = EditorView.theme({
     fontSize: "12px",
     fontFamily: "var(--mantine-font-family)",
   },
+  ".cm-collapsedLines:before, .cm-collapsedLines:after": { content: '"···"', margin: "0 8px" },
 });
 
 /** How code looks on every page, in light and dark. Its style elements bear the page's nonce. */

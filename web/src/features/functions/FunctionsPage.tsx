@@ -111,11 +111,11 @@ function Toolbar(props: { all: Fn[] }) {
         onChange={(e) => type(e.currentTarget.value)}
       />
       <Group gap="xs" className={classes.filters}>
-        <Select aria-label="Runtime" placeholder="Any runtime" clearable data={values((fn) => fn.version.config.runtime)} value={search.runtime ?? null} onChange={choose("runtime")} />
-        <Select aria-label="Isolation" placeholder="Any isolation" clearable data={values((fn) => fn.version.config.isolation)} value={search.isolation ?? null} onChange={choose("isolation")} />
+        <Select aria-label="Runtime" placeholder="Runtime" clearable data={values((fn) => fn.version.config.runtime)} value={search.runtime ?? null} onChange={choose("runtime")} />
+        <Select aria-label="Isolation" placeholder="Isolation" clearable data={values((fn) => fn.version.config.isolation)} value={search.isolation ?? null} onChange={choose("isolation")} />
         <Select
           aria-label="State"
-          placeholder="Any state"
+          placeholder="State"
           clearable
           data={[
             { value: "enabled", label: "Enabled" },

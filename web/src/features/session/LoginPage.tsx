@@ -29,6 +29,7 @@ export function LoginPage() {
   const queryClient = useQueryClient();
   const router = useRouter();
   const login = useMutation({
+    meta: { signsIn: true },
     mutationFn: async (body: Login) => {
       const { data } = await client.post<{ 200: Who }, unknown, true>({
         url: "/api/v1/session",

@@ -128,9 +128,11 @@ function Workbench({ fn, base, original, skipped, draft, onDeployed }: Workbench
           </Text>
           {mayEdit && (
             <Group gap="xs" wrap="nowrap">
-              <Button variant="subtle" color="gray" disabled={!dirty} onClick={() => setFiles(original)}>
-                Discard
-              </Button>
+              {dirty && (
+                <Button variant="subtle" color="gray" onClick={() => setFiles(original)}>
+                  Discard
+                </Button>
+              )}
               <Button leftSection={<IconRocket size={16} />} disabled={!dirty} onClick={() => setDeploying(true)}>
                 Deploy
               </Button>

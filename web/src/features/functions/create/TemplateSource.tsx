@@ -41,7 +41,7 @@ export function TemplateSource(props: { templates: Template[]; chosen: Template;
             comboboxProps={{ width: 240, position: "bottom-start" }}
           />
         </div>
-        <CodeEditor path={`${chosen.name}/${path}`} value={textOf(chosen.files[path])} readOnly label={`${path}, as it will be deployed`} minHeight="220px" maxHeight="420px" />
+        <CodeEditor path={`${chosen.name}/${path}`} value={textOf(chosen.files[path])} readOnly label={`${path}, as it will be deployed`} maxHeight="min(420px, 42dvh)" />
       </div>
     </>
   );

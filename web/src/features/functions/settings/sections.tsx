@@ -1,4 +1,4 @@
-import { Checkbox, MultiSelect, SegmentedControl, Select, Stack, TagsInput, Text, TextInput } from "@mantine/core";
+import { Checkbox, Input, MultiSelect, SegmentedControl, Select, TagsInput, TextInput } from "@mantine/core";
 
 import type { Isolation, Runtime } from "@/api/gen";
 
@@ -75,11 +75,9 @@ export function DoorSection(props: PartProps) {
         error={wrong.methods}
         onChange={(methods) => set({ methods })}
       />
-      <Stack gap={4}>
-        <Text size="sm" fw={500} id="auth-label">
-          Who may call it
-        </Text>
+      <Input.Wrapper label="Who may call it" labelElement="div" labelProps={{ id: "auth-label" }}>
         <SegmentedControl
+          fullWidth
           aria-labelledby="auth-label"
           data={[
             { value: "public", label: "Everybody" },
@@ -89,7 +87,7 @@ export function DoorSection(props: PartProps) {
           readOnly={readOnly}
           onChange={(auth) => set({ auth })}
         />
-      </Stack>
+      </Input.Wrapper>
       <TagsInput
         className={classes.whole}
         label="Browsers of other origins (CORS)"
@@ -141,13 +139,12 @@ export function ScalingSection(props: PartProps) {
       <Field {...props} name="reserved" label="Reserved" description="Instances whose memory nobody else gets" />
       <Field {...props} name="pause" label="Frozen after" description="10 ms to 24 h without work" />
       <Field {...props} name="idle" label="Ended after" description="1 s to 24 h without work" />
-      <Stack gap={4} className={classes.whole}>
-        <Text size="sm" fw={500} id="policy-label">
-          How long an instance is kept
-        </Text>
+      <Input.Wrapper className={classes.whole} label="How long an instance is kept" labelElement="div" labelProps={{ id: "policy-label" }}>
         <SegmentedControl
           aria-labelledby="policy-label"
-          style={{ alignSelf: "flex-start" }}
+          display="flex"
+          w="fit-content"
+          maw="100%"
           data={[
             { value: "adaptive", label: "Learnt from its calls" },
             { value: "fixed", label: "Always the same" },
@@ -156,7 +153,7 @@ export function ScalingSection(props: PartProps) {
           readOnly={readOnly}
           onChange={(policy) => set({ policy })}
         />
-      </Stack>
+      </Input.Wrapper>
     </Section>
   );
 }

@@ -127,12 +127,12 @@ function Comparison({ name, items, active, pair, onChange }: ComparisonProps) {
   const error = before.error ?? after.error;
   return (
     <>
-      <Group gap="xs" mb="md">
-        <Select aria-label="Compare" w={160} data={options} value={String(from.number)} allowDeselect={false} onChange={(v) => onChange({ from: Number(v), to: to.number })} />
+      <Group gap="xs" mb="md" wrap="nowrap" className={classes.pair}>
+        <Select aria-label="Compare" data={options} value={String(from.number)} allowDeselect={false} onChange={(v) => onChange({ from: Number(v), to: to.number })} />
         <Text size="sm" c="var(--cove-muted)">
           with
         </Text>
-        <Select aria-label="With" w={160} data={options} value={String(to.number)} allowDeselect={false} onChange={(v) => onChange({ from: from.number, to: Number(v) })} />
+        <Select aria-label="With" data={options} value={String(to.number)} allowDeselect={false} onChange={(v) => onChange({ from: from.number, to: Number(v) })} />
       </Group>
       <Title order={2} mb="xs">
         Code

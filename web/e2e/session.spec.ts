@@ -1,0 +1,107 @@
+import { Daemon } from "./daemon";
+import { Api, expect, greeter, listen, test } from "./fixtures";
+import { look, settle } from "./views";
+
+const password = "correct-horse-battery";
+
+test("one signs in by name and password, and comes back to where a session ended", async ({ page, api }) => {
+  await api.call("DELETE", "/users/ada").catch(() => undefined);
+  await api.call("POST", "/users", { name: "ada", role: "developer", password });
+  await page.goto("/functions?q=x");
+  await expect(page.getByRole("heading", { name: "Sign in to Cove" })).toBeVisible();
+  await look(page, "login");
+  await page.getByLabel("Name").fill("ada");
+  await page.getByLabel("Password", { exact: true }).fill("wrong-wrong-wrong");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page.getByRole("alert")).toBeVisible();
+  await page.getByLabel("Password", { exact: true }).fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page).toHaveURL(/\/functions\?q=x$/);
+
+  // The session ends behind the page's back; its next request says so.
+  await page.goto("/isolations");
+  await expect(page.getByRole("heading", { level: 1, name: "Isolations" })).toBeVisible();
+  await page.context().clearCookies();
+  await page.getByRole("link", { name: "Functions", exact: true }).first().click();
+  await expect(page.getByText("Your session has ended")).toBeVisible();
+  await expect(page.getByRole("heading", { name: "Sign in to Cove" })).toBeVisible();
+  await page.getByLabel("Name").fill("ada");
+  await page.getByLabel("Password", { exact: true }).fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page).toHaveURL(/\/functions$/);
+
+  await page.getByRole("button", { name: "Signed in as ada" }).click();
+  await page.getByRole("menuitem", { name: "Sign out" }).click();
+  await expect(page.getByRole("heading", { name: "Sign in to Cove" })).toBeVisible();
+  await page.goto("/");
+  await expect(page.getByRole("heading", { name: "Sign in to Cove" })).toBeVisible();
+});
+
+test("signing in leads to no other site", async ({ page, api, baseURL }) => {
+  for (const to of ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"]) {
+    await page.context().clearCookies();
+    const link = new URL(await api.link());
+    await page.goto(`/login?to=${encodeURIComponent(to)}${link.hash}`);
+    await expect(page.getByRole("heading", { level: 1, name: "Overview" })).toBeVisible();
+    expect(new URL(page.url()).origin).toBe(baseURL);
+  }
+});
+
+test("a viewer sees everything and may change nothing", async ({ page, api }) => {
+  const complaints = listen(page);
+  await api.deploy("looked-at", greeter("x"), { env: { KEY: { value: "s3cr3t-value", secret: true } } });
+  await api.call("DELETE", "/users/vera").catch(() => undefined);
+  await api.call("POST", "/users", { name: "vera", role: "viewer", password });
+  await page.goto("/login");
+  await page.getByLabel("Name").fill("vera");
+  await page.getByLabel("Password", { exact: true }).fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page.getByRole("heading", { level: 1, name: "Overview" })).toBeVisible();
+
+  await page.goto("/functions");
+  await expect(page.getByRole("link", { name: "looked-at" })).toBeVisible();
+  await expect(page.getByRole("link", { name: "Create function" })).toHaveCount(0);
+  await expect(page.getByRole("switch", { name: "looked-at takes requests" })).toBeDisabled();
+  await page.goto("/functions/looked-at/code");
+  await expect(page.getByRole("textbox", { name: /^main\.py/ })).toContainText("statusCode");
+  await expect(page.getByRole("button", { name: "Deploy" })).toHaveCount(0);
+  await settle(page);
+  await look(page, "viewer-code");
+  await page.goto("/functions/looked-at/settings");
+  await expect(page.getByLabel("Memory")).toHaveAttribute("readonly", "");
+  await expect(page.getByRole("button", { name: "Delete" })).toHaveCount(0);
+  await page.goto("/functions/looked-at/versions");
+  await expect(page.getByText("Active")).toBeVisible();
+  await page.goto("/create");
+  await expect(page.getByText("Your role may look at functions but not deploy any")).toBeVisible();
+  // And not by going around the page either.
+  const status = await page.evaluate(async () => {
+    const answer = await fetch("/api/v1/functions/looked-at/code", { method: "PUT", headers: { "Content-Type": "application/json" }, body: '{"files":{"main.py":"x"}}' });
+    return answer.status;
+  });
+  expect(status).toBe(403);
+  expect(complaints).toEqual([]);
+});
+
+test("a daemon that is restarted while the page is open is said to be gone, and the page recovers by itself", async ({ page }) => {
+  test.setTimeout(90_000);
+  const daemon = await Daemon.start();
+  try {
+    const api = new Api(daemon.url, await daemon.token());
+    await api.deploy("survivor", greeter("x"));
+    await page.goto(await api.link());
+    await page.getByRole("link", { name: "Functions", exact: true }).first().click();
+    await expect(page.getByRole("link", { name: "survivor" })).toBeVisible();
+    await expect(page.getByRole("status").filter({ hasText: "Live" })).toBeVisible();
+    await daemon.end();
+    await expect(page.getByRole("status").filter({ hasText: "Reconnecting" })).toBeVisible({ timeout: 20_000 });
+    await expect(page.getByRole("link", { name: "survivor" })).toBeVisible();
+    await look(page, "reconnecting");
+    await daemon.run();
+    await api.deploy("newcomer", greeter("y"));
+    await expect(page.getByRole("status").filter({ hasText: "Live" })).toBeVisible({ timeout: 30_000 });
+    await expect(page.getByRole("link", { name: "newcomer" })).toBeVisible({ timeout: 20_000 });
+  } finally {
+    await daemon.remove();
+  }
+});
