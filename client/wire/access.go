@@ -61,6 +61,12 @@ type Login struct {
 	Code string `json:"code,omitempty" doc:"The code of a one-time link, instead of a name and password" maxLength:"200"`
 }
 
+// PasswordChange is the body of a user's change of their own password.
+type PasswordChange struct {
+	Password    string `json:"password" doc:"The one that you have" maxLength:"1024"`
+	NewPassword string `json:"new_password" doc:"10 characters at least" minLength:"10" maxLength:"1024"`
+}
+
 // LoginLink is a link that signs in who opens it first.
 type LoginLink struct {
 	// URL has the code behind its '#', which browsers send to nobody.

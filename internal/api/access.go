@@ -29,6 +29,9 @@ type Access interface {
 	SignIn(ctx context.Context, a auth.Attempt) (auth.SignedIn, error)
 	// SignOut ends the caller's session.
 	SignOut(ctx context.Context, c *auth.Caller) error
+	// ChangePassword gives the user whose session it is another password, and ends
+	// every session but the one that it begins.
+	ChangePassword(ctx context.Context, c *auth.Caller, password, next string) (auth.SignedIn, error)
 	// Link makes the code of a link that signs in once as the caller.
 	Link(c *auth.Caller) (code string, expires time.Time, err error)
 }

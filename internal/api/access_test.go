@@ -34,7 +34,7 @@ func expected() map[string]string {
 	}
 	for route, least := range map[string]string{
 		"GET /openapi.json": open, "GET /openapi.yaml": open,
-		"GET /session": everybody, "POST /session": open, "DELETE /session": everybody, "POST /session/links": admin,
+		"GET /session": everybody, "POST /session": open, "DELETE /session": everybody, "POST /session/links": admin, "PUT /session/password": everybody,
 		"GET /users": admin, "POST /users": admin, "PATCH /users/{name}": admin, "DELETE /users/{name}": admin,
 		"GET /tokens": admin, "POST /tokens": admin, "DELETE /tokens/{id}": admin, "GET /audit": admin,
 		"GET /settings": viewer, "PATCH /settings": admin,

@@ -155,7 +155,8 @@ func leastRoles() map[string]string {
 		"GET " + Prefix + "/openapi.json": roleOpen, "GET " + Prefix + "/openapi.yaml": roleOpen,
 
 		"POST " + Prefix + "/session": roleOpen, "GET " + Prefix + "/session": roleAny, "DELETE " + Prefix + "/session": roleAny,
-		"POST " + one + "/invoke": auth.RoleInvoke,
+		"PUT " + Prefix + "/session/password": roleAny,
+		"POST " + one + "/invoke":             auth.RoleInvoke,
 
 		"GET " + functions: viewer, "POST " + functions: developer,
 		"GET " + one: viewer, "PUT " + one: developer, "PATCH " + one: developer, "DELETE " + one: developer,

@@ -37,6 +37,12 @@ func (a *API) registerSession() {
 		Responses: map[string]*huma.Response{"204": {Description: "Signed out"}},
 	}, a.logout)
 	a.plain(huma.Operation{
+		OperationID: "changeOwnPassword", Method: http.MethodPut, Path: path + "/password", Tags: []string{"access"},
+		Summary: "Change my password", Description: "Gives the user who is signed in another password. Every session of theirs ends, and a new one begins, in the cookie of the answer.",
+		RequestBody: &huma.RequestBody{Required: true, Content: jsonContent[wire.PasswordChange](a, map[string]any{"password": "...", "new_password": "..."})},
+		Responses:   map[string]*huma.Response{"200": response[wire.Who](a, "Changed", who)},
+	}, a.changeOwnPassword, cove.CodeInvalid, cove.CodeConflict, cove.CodeTooLarge, cove.CodeTooManyRequests)
+	a.plain(huma.Operation{
 		OperationID: "createLoginLink", Method: http.MethodPost, Path: path + "/links", Tags: []string{"access"},
 		Summary: "Make a link that signs in once", Description: "Makes a link to the console that signs in who opens it first, within 10 minutes, as the caller of this request. The session ends with the caller's token or user.",
 		Responses: map[string]*huma.Response{"201": response[wire.LoginLink](a, "Made", wire.LoginLink{URL: "http://127.0.0.1:7070/login#code=...", Expires: exampleTime()})},
@@ -70,6 +76,29 @@ func (a *API) login(w http.ResponseWriter, r *http.Request) error {
 		Name: in.Name, Password: in.Password, Code: in.Code, Address: a.address(r), Session: before,
 	})
 	noteLogin(r.Context(), in, signed.Caller, err)
+	if err != nil {
+		return err
+	}
+	http.SetCookie(w, a.cookie(r, signed.Secret, signed.Caller.Expires))
+	writeJSON(w, http.StatusOK, "application/json", wireWho(signed.Caller))
+	return nil
+}
+
+func (a *API) changeOwnPassword(w http.ResponseWriter, r *http.Request) error {
+	body, err := a.readJSON(w, r, maxLogin)
+	if err != nil {
+		return err
+	}
+	var in wire.PasswordChange
+	if fields := strictjson.Decode(body, &in); len(fields) > 0 {
+		return cove.InvalidFields(fields)
+	}
+	if len(in.Password) > 1024 {
+		return cove.Invalid("password", "is not the one you have")
+	}
+	caller := callerOf(r.Context())
+	noteTarget(r.Context(), caller.ID(), "")
+	signed, err := a.Access.ChangePassword(r.Context(), caller, in.Password, in.NewPassword)
 	if err != nil {
 		return err
 	}

@@ -109,6 +109,35 @@ func (s *Service) signInByPassword(ctx context.Context, a Attempt, now time.Time
 	return s.begin(ctx, &Caller{User: u.Name}, a.Session)
 }
 
+// ChangePassword gives a user who is signed in another password, if they know the
+// one they have: CodeInvalid says that they do not, CodeTooManyRequests that they
+// guess. Every session of theirs ends, and a new one begins.
+func (s *Service) ChangePassword(ctx context.Context, c *Caller, password, next string) (SignedIn, error) {
+	u, known := s.user(c.User)
+	if !known {
+		return SignedIn{}, cove.Errorf(cove.CodeConflict, "this is the session of a token, which has no password")
+	}
+	if err := tooMany(s.byName.Take(u.Name, s.now())); err != nil {
+		return SignedIn{}, err
+	}
+	right, _, err := s.passwords.verify(ctx, u.Password, password)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if !right {
+		return SignedIn{}, cove.Invalid("password", "is not the one you have")
+	}
+	if _, err := s.ChangeUser(ctx, u.Name, UserChange{Password: &next}); err != nil {
+		if cove.CodeOf(err) == cove.CodeInvalid {
+			err = cove.Invalid("new_password", "%s", checkPassword(u.Name, next))
+		}
+		return SignedIn{}, err
+	}
+	s.changes.Lock()
+	defer s.changes.Unlock()
+	return s.begin(ctx, c, "")
+}
+
 // signedIn notes that the user has signed in now, and the password's new hash if
 // there is one. changes is held.
 func (s *Service) signedIn(ctx context.Context, name, hash string) error {
