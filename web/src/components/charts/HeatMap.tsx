@@ -22,7 +22,7 @@ interface Props {
   onZoom?: ((from: number, to: number) => void) | undefined;
 }
 
-/** How many calls took how long, over time: the darker, the more. */
+/** How many calls took how long, over time: the stronger the colour, the more. */
 export function HeatMap({ label, times, step, from, to, rows, height = 190, onZoom }: Props) {
   const [ref, width] = useWidth<HTMLDivElement>();
   const left = 62;
@@ -47,7 +47,7 @@ export function HeatMap({ label, times, step, from, to, rows, height = 190, onZo
           )}
         </svg>
       )}
-      {mine && time !== undefined && <Tip x={x(time + step / 2)} width={width} title={formatStep(time, step)} rows={tip}>{tip.length === 0 && "No calls"}</Tip>}
+      {mine && !drag && time !== undefined && <Tip x={x(time + step / 2)} width={width} title={formatStep(time, step)} rows={tip}>{tip.length === 0 && "No calls"}</Tip>}
       <VisuallyHidden aria-live="polite">{mine && time !== undefined ? `${formatStep(time, step)}: ${tip.map((row) => `${row.label}: ${row.value}`).join(", ") || "no calls"}` : ""}</VisuallyHidden>
     </div>
   );

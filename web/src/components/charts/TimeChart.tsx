@@ -26,7 +26,8 @@ export function TimeChart({ label, data, height = 190, hidden = none, onZoom }: 
   const frame = useMemo(() => frameOf(data, width, height, hidden), [data, width, height, hidden]);
   const { index, mine, drag, handlers } = usePointing({ ...data, left: frame.left, right: width - margin.right, onZoom });
   const time = data.times[index];
-  const shown = data.series.filter((series) => !hidden.has(series.key));
+  // A band lies between lines that are told of themselves.
+  const shown = data.series.filter((series) => !hidden.has(series.key) && series.kind !== "band");
   const rows = time === undefined ? [] : shown.map((s) => ({ key: s.key, label: s.label, color: s.color, value: valueText(s, index, data.format) })).reverse();
   return (
     <div
@@ -40,7 +41,7 @@ export function TimeChart({ label, data, height = 190, hidden = none, onZoom }: 
           {time !== undefined && !drag && <Crosshair x={frame.x(Math.min(time + data.step / 2, data.to))} height={height} />}
         </svg>
       )}
-      {mine && time !== undefined && <Tip x={frame.x(time + data.step / 2)} width={width} title={formatStep(time, data.step)} rows={rows} />}
+      {mine && !drag && time !== undefined && <Tip x={frame.x(time + data.step / 2)} width={width} title={formatStep(time, data.step)} rows={rows} />}
       <VisuallyHidden aria-live="polite">
         {mine && time !== undefined ? `${formatStep(time, data.step)}: ${rows.map((row) => `${row.label} ${row.value}`).join(", ")}` : ""}
       </VisuallyHidden>

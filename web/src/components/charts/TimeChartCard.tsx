@@ -71,6 +71,7 @@ function Swatch({ series }: { series: Series }) {
 
 /** The figures of a chart, the newest first. */
 export function tableOf(data: ChartData): TableData {
-  const rows = data.times.map((time, i) => [formatStep(time, data.step), ...data.series.map((series) => valueText(series, i, data.format))]);
-  return { columns: ["Time", ...data.series.map((series) => series.label)], rows: rows.reverse() };
+  const told = data.series.filter((series) => series.kind !== "band");
+  const rows = data.times.map((time, i) => [formatStep(time, data.step), ...told.map((series) => valueText(series, i, data.format))]);
+  return { columns: ["Time", ...told.map((series) => series.label)], rows: rows.reverse() };
 }

@@ -98,21 +98,34 @@ function Body({ log, search, fn, paused }: { log: Log; search: LogsSearch; fn: s
   const ref = useRef<HTMLDivElement>(null);
   const [atEnd, setAtEnd] = useState(true);
   const lines = log.lines;
+  const top = useRef(0);
   const heightBefore = useRef(0);
   const firstBefore = useRef<number>(undefined);
   useLayoutEffect(() => {
     const box = ref.current;
     if (!box) return;
-    if (atEnd && !paused) box.scrollTop = box.scrollHeight;
+    if (atEnd && !paused) {
+      box.scrollTop = box.scrollHeight;
+      // Lines get their true heights only once they are in sight.
+      requestAnimationFrame(() => {
+        box.scrollTop = box.scrollHeight;
+      });
+    }
     // What is read stays where it is when older lines come before it.
     else if (firstBefore.current !== lines?.[0]?.id && heightBefore.current > 0) box.scrollTop += box.scrollHeight - heightBefore.current;
     heightBefore.current = box.scrollHeight;
     firstBefore.current = lines?.[0]?.id;
   }, [lines, atEnd, paused]);
+  const onScroll = (box: HTMLDivElement) => {
+    // Only who scrolls up leaves the end; lines that come do not.
+    if (box.scrollHeight - box.scrollTop - box.clientHeight < 24) setAtEnd(true);
+    else if (box.scrollTop < top.current - 2) setAtEnd(false);
+    top.current = box.scrollTop;
+  };
   const filtered = search.q ?? search.level ?? search.stream ?? search.request_id;
   return (
     <div className={classes.around}>
-      <div ref={ref} className={classes.body} tabIndex={0} role="region" aria-label="Lines of the log" onScroll={({ currentTarget: box }) => setAtEnd(box.scrollHeight - box.scrollTop - box.clientHeight < 24)}>
+      <div ref={ref} className={classes.body} tabIndex={0} role="region" aria-label="Lines of the log" onScroll={({ currentTarget: box }) => onScroll(box)}>
         {Boolean(log.error) && !lines && <div className={classes.pad}><ErrorState error={log.error} retry={log.retry} /></div>}
         {!lines && !log.error && <div className={classes.pad}><LoadingRows rows={16} height={17} /></div>}
         {lines && !log.noOlder && lines.length > 0 && (

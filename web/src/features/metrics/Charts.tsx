@@ -70,7 +70,7 @@ export function LatencyMap({ data, bounds, error, onRetry, onZoom, title = "Late
     rows: (data?.steps.times ?? []).map((time, i) => [formatStep(time, data?.steps.step ?? 0), ...rows.map((row) => formatCount(row.counts[i]))]).reverse(),
   });
   return (
-    <ChartCard title={title} note="The darker, the more of them" loading={!data && !error} error={data ? null : error} onRetry={onRetry} table={table} empty={rows.length === 0 && none} height={224}>
+    <ChartCard title={title} note="The stronger the colour, the more of them" loading={!data && !error} error={data ? null : error} onRetry={onRetry} table={table} empty={rows.length === 0 && none} height={224}>
       {data && <HeatMap label={title} {...data.steps} rows={rows} height={224} onZoom={onZoom} />}
     </ChartCard>
   );

@@ -53,16 +53,16 @@ export function AuditTab() {
 function Entries({ items }: { items: AuditEntry[] }) {
   return (
     <Paper style={{ overflow: "hidden" }}>
-      <Table.ScrollContainer minWidth={760} type="native">
+      <Table.ScrollContainer minWidth={860} type="native">
         <Table verticalSpacing={7} horizontalSpacing="md">
           <Table.Thead><Table.Tr><Table.Th>When</Table.Th><Table.Th>Who</Table.Th><Table.Th>What</Table.Th><Table.Th>To what</Table.Th><Table.Th>Detail</Table.Th><Table.Th>From</Table.Th><Table.Th ta="right">Status</Table.Th></Table.Tr></Table.Thead>
           <Table.Tbody>
             {items.map((entry) => (
               <Table.Tr key={entry.id}>
                 <Table.Td className="num" style={{ whiteSpace: "nowrap" }}>{formatTime(entry.time)}</Table.Td>
-                <Table.Td>{entry.actor}</Table.Td>
+                <Table.Td maw={230}><div className="truncate" title={entry.actor}>{entry.actor}</div></Table.Td>
                 <Table.Td><code>{entry.action}</code></Table.Td>
-                <Table.Td fw={550}>{entry.target ?? "–"}</Table.Td>
+                <Table.Td fw={550} style={{ whiteSpace: "nowrap" }}>{entry.target ?? "–"}</Table.Td>
                 <Table.Td maw={260}><div className="truncate" title={entry.detail}>{entry.detail ?? ""}</div></Table.Td>
                 <Table.Td className="num"><Text size="xs" c="var(--cove-muted)">{entry.address ?? ""}</Text></Table.Td>
                 <Table.Td ta="right" className="num" c={entry.status >= 400 ? "var(--cove-bad)" : undefined}>{entry.status}</Table.Td>
