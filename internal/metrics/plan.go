@@ -59,12 +59,7 @@ func newPlan(from, to time.Time, step time.Duration, functions int, keep [len(st
 		finest++
 	}
 	if p.step == 0 {
-		unit := finest
-		if p.to-p.from > byMinutes {
-			unit = max(unit, store.Hour)
-		}
-		p.from, p.to = floor(p.from, span(unit)), ceil(p.to, span(unit))
-		p.parts = split(p.from, p.to, ceilMinutes(now))
+		p.whole(finest, functions, ceilMinutes(now))
 		return p, nil
 	}
 	for unit := finest; ; unit++ {
@@ -81,6 +76,26 @@ func newPlan(from, to time.Time, step time.Duration, functions int, keep [len(st
 	}
 	p.parts = []part{{coarsest(p.step), p.from, p.to}}
 	return p, nil
+}
+
+// whole plans the range as one point, with edges no finer than a span of unit, and
+// coarser if that many functions are read faster so.
+func (p *plan) whole(unit store.Resolution, functions int, now int64) {
+	if p.to-p.from > byMinutes {
+		unit = max(unit, store.Hour)
+	}
+	from, to := p.from, p.to
+	for ; ; unit++ {
+		p.from, p.to = floor(from, span(unit)), ceil(to, span(unit))
+		p.parts = split(p.from, p.to, now)
+		spans := int64(0)
+		for _, part := range p.parts {
+			spans += (part.to - part.from) / span(part.resolution)
+		}
+		if unit == store.Day || functions == 1 || spans*int64(functions) <= maxRead/2 {
+			return
+		}
+	}
 }
 
 func ceilMinutes(t time.Time) int64 {

@@ -99,6 +99,10 @@ func TestPlan(t *testing.T) {
 		if err != nil || p.step != span(store.Day) {
 			t.Errorf("got %+v, %v", p, err)
 		}
+		p, err = newPlan(testNow.AddDate(0, 0, -30), testNow, 0, 400, keep, testNow)
+		if err != nil || p.from%span(store.Day) != 0 || len(p.parts) != 1 {
+			t.Errorf("got %+v, %v", p, err)
+		}
 	})
 
 	t.Run("too many points, and a range that is none, are told", func(t *testing.T) {
