@@ -289,7 +289,11 @@ func (a *App) openFunctions(ctx context.Context, version string) error {
 		Active: func(name string) *cove.Version { return enabled(a.deploy.Active(name)) },
 		Logs:   a.logs, Memory: a.memory(), StemMemory: a.cfg.StemMemory.Of(a.memory()), Stems: int(a.cfg.Stems), StartTimeout: a.cfg.StartTimeout, MaxAnswer: maxAnswer, Log: a.log,
 	})
-	a.invoker = invoke.New(invoke.Options{Pool: a.pool, Log: a.log, Record: a.record, Late: a.prometheus.Late})
+	tracer, err := a.openTracing(version)
+	if err != nil {
+		return err
+	}
+	a.invoker = invoke.New(invoke.Options{Pool: a.pool, Log: a.log, Record: a.record, Late: a.prometheus.Late, Tracer: tracer})
 	routes := route.NewTable[*cove.Version]()
 	a.deploy, err = deploy.New(ctx, deploy.Options{
 		Store: store, Code: a.packages, Routes: routes, Runtimes: a.runtimes, Isolations: a.isolations.recent,

@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"internal/logs":     {},
 	"internal/events":   {"client/wire"},
 	"internal/metrics":  {"client/wire", "internal/store"},
+	"internal/tracing":  {},
 	"internal/route":    {},
 	"internal/auth":     {"internal/store"},
 	"internal/driver":   {},

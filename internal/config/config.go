@@ -70,6 +70,10 @@ type Config struct {
 	IdleTimeout  time.Duration
 	DrainTimeout time.Duration
 
+	// OTLPEndpoint is where traces are sent, "" for nowhere: the URL of a collector
+	// of OpenTelemetry.
+	OTLPEndpoint string
+
 	// LogLevel is debug, info, warn or error; LogFormat text or json.
 	LogLevel  string
 	LogFormat string
@@ -105,6 +109,7 @@ func bind(f *pflag.FlagSet, c *Config) {
 	f.DurationVar(&c.IdleTimeout, "idle-timeout", 2*time.Minute, "longest `time` between the requests of a connection")
 	f.IntVar(&c.MaxConnections, "max-connections", 10_000, "`number` of connections that the gateway has open at most; beyond it those without a request are closed")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 30*time.Second, "longest `time` to finish requests after SIGTERM")
+	f.StringVar(&c.OTLPEndpoint, "otlp-endpoint", "", "`URL` of an OpenTelemetry collector to which traces are sent by OTLP/HTTP, such as http://127.0.0.1:4318 (default: none are made)")
 	f.StringVar(&c.LogLevel, "log-level", "info", "`level` of the log: debug, info, warn, error")
 	f.StringVar(&c.LogFormat, "log-format", "text", "`format` of the log: text, json")
 }

@@ -97,7 +97,8 @@ func callMoody(t *testing.T, h *harness, names []string, n int, c *tally) {
 				}
 				name := names[i%len(names)]
 				ctx, cancel := context.WithTimeout(t.Context(), requestTime)
-				a, err := h.try(ctx, request{Path: "/" + name + "?mood=" + moods[mood].name})
+				// A POST is never sent a second time by the client itself.
+				a, err := h.try(ctx, request{Method: http.MethodPost, Path: "/" + name + "?mood=" + moods[mood].name})
 				cancel()
 				if err != nil || a.Status != moods[mood].status {
 					t.Errorf("call %d, %s of %s: got %d, want %d: %v %s", i, moods[mood].name, name, a.Status, moods[mood].status, err, a.Body)
