@@ -181,6 +181,8 @@ export function newRouter(queryClient: QueryClient) {
     defaultPreload: "intent",
     defaultPreloadStaleTime: 0,
     scrollRestoration: true,
+    // What no page's validateSearch has let through is not handed to any page.
+    search: { strict: true },
     defaultPendingComponent: LoadingPage,
     defaultPendingMs: 150,
     defaultErrorComponent: ({ error, reset }) => <ErrorState error={error} retry={reset} />,

@@ -69,6 +69,10 @@ function Body({ fn, onClose }: { fn: Fn; onClose: () => void }) {
   );
 }
 
+function times(n: number): string {
+  return n === 1 ? "once" : `${formatCount(n)} times`;
+}
+
 function Consequences({ fn }: { fn: Fn }) {
   const isAdmin = useMay("admin");
   const versions = useQuery(versionsOptions(fn.name));
@@ -84,14 +88,14 @@ function Consequences({ fn }: { fn: Fn }) {
     lines.push(
       <>
         <code>{fn.url}</code> answers 404
-        {calls > 0 && `; it was called ${formatCount(calls)} times in the last 24 hours`}.
+        {calls > 0 && `; it was called ${times(calls)} in the last 24 hours`}.
       </>,
     );
-  } else if (calls > 0) lines.push(`Whoever called it ${formatCount(calls)} times in the last 24 hours gets 404.`);
+  } else if (calls > 0) lines.push(`It was called ${times(calls)} in the last 24 hours; those callers get 404.`);
   const n = versions.data?.items.length ?? 0;
   lines.push(n === 1 ? "Its code and settings are gone." : `All ${n} versions of its code and settings are gone.`);
   if (instances > 0) lines.push(`${instances === 1 ? "1 instance ends" : `${instances} instances end`}; requests under way are finished first.`);
-  if (events.data && events.data.items.length > 0) lines.push(`${events.data.items.length} saved test events are gone.`);
+  if (events.data && events.data.items.length > 0) lines.push(events.data.items.length === 1 ? "A saved test event is gone." : `${events.data.items.length} saved test events are gone.`);
   if (limited.length > 0) lines.push(`Tokens that may call it: ${limited.map((t) => t.name).join(", ")}.`);
   return (
     <Stack gap="xs">

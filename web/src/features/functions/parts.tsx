@@ -43,7 +43,7 @@ export function InstanceCount(props: { instances: Instances }) {
 /** Set on functions that refuse every request. */
 export function DisabledBadge() {
   return (
-    <Badge size="sm" variant="light" color="orange" className={classes.badge}>
+    <Badge size="sm" className={classes.badge}>
       Disabled
     </Badge>
   );

@@ -11,7 +11,7 @@ import { whoOptions, type Who } from "@/api/who";
 
 import classes from "./LoginPage.module.css";
 import { takeCode } from "./code";
-import type { LoginSearch } from "./search";
+import { safePath, type LoginSearch } from "./search";
 
 interface Login {
   name?: string;
@@ -41,7 +41,7 @@ export function LoginPage() {
     },
     onSuccess: () => {
       queryClient.clear();
-      void queryClient.prefetchQuery(whoOptions).then(() => router.history.replace(to ?? "/"));
+      void queryClient.prefetchQuery(whoOptions).then(() => router.history.replace(safePath(to) ?? "/"));
     },
   });
   const started = useRef(false);
