@@ -28,3 +28,5 @@ say "go test -race"
 run=()
 [ "$(id -u)" -eq 0 ] || run=(-exec "sudo -E")
 go test -race -p "${TEST_P:-2}" -timeout "${TEST_TIMEOUT:-20m}" "${run[@]}" "$@" ./...
+
+scripts/console.sh
