@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -79,8 +80,11 @@ func (c *child) start(told func(Progress), ended func(error)) error {
 		said := follow(stderr, told)
 		err := c.cmd.Wait()
 		close(exited)
-		if err != nil && said != "" {
+		switch {
+		case err != nil && said != "":
 			err = errors.New(said)
+		case err != nil:
+			err = fmt.Errorf("cove bench ended without a word: %w", err)
 		}
 		ended(err)
 		close(c.gone)
