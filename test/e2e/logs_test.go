@@ -75,6 +75,11 @@ func TestLogs(t *testing.T) {
 		}
 	}
 	h.followLogs(t, began)
+	last := h.invoke(t, "talk-gvisor", `{"mark":"A-gvisor"}`).RequestID
+	time.Sleep(2 * time.Second) // SIGKILL may take what is younger than a second.
+	h.kill(t)
+	h.launch(t)
+	h.wantLines(t, "talk-gvisor", last, began)
 	h.remove(t, "talk-docker")
 	if lines, err := h.Client.Logs(t.Context(), "", client.LogQuery{Tail: 1000, Text: "talk-docker"}); err != nil || len(lines) != 0 {
 		t.Errorf("%d lines of a deleted function, %v", len(lines), err)

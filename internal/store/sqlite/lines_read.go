@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/covefn/cove/internal/logs"
@@ -15,7 +16,7 @@ import (
 const (
 	// lineWindow is how many lines are looked at for one page where no index finds
 	// those that match.
-	lineWindow = 200_000
+	lineWindow = 100_000
 	// clockSlack is how far the time of a line may be from the order of the ids: two
 	// sandboxes are read side by side, and the host's clock may be set.
 	clockSlack = 10 * time.Second
@@ -44,15 +45,17 @@ func (r *Records) findLines(ctx context.Context, q *logs.Query) (page logs.Page,
 		w.add("function = ?", function)
 	}
 	if q.RequestID != "" {
-		w.add("request = ?", q.RequestID)
+		w.add("request = ? AND request <> ''", q.RequestID) // The index has no others.
 	}
 	w.add("id >= ?", low)
 	w.add("id < ?", high)
 	more := false
 	if q.RequestID == "" && (q.Text != "" || q.Level != "" || q.Stream != "") {
-		floor, err := r.lineFloor(ctx, w)
-		if err != nil {
-			return page, err
+		floor := high - lineWindow
+		if q.Function != "" {
+			if floor, err = r.lineFloor(ctx, w); err != nil {
+				return page, err
+			}
 		}
 		if more = floor > low; more {
 			w.add("id >= ?", floor)
@@ -110,10 +113,30 @@ func (w *lineWhere) filter(q *logs.Query) {
 	if !q.To.IsZero() {
 		w.add("time < ?", q.To.UnixNano())
 	}
-	if isASCII(q.Text) && q.Text != "" {
-		escaped := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(q.Text)
-		w.add(`text LIKE ? ESCAPE '\'`, "%"+escaped+"%")
+	if q.Text != "" {
+		w.add(`text LIKE ? ESCAPE '\'`, likePattern(q.Text))
 	}
+}
+
+// likePattern finds all texts that have part in them, whatever the case. SQLite
+// knows the case of ASCII only, so a letter beyond that which has one stands for any
+// character, and what was found is to be looked at again.
+func likePattern(part string) string {
+	var b strings.Builder
+	b.WriteByte('%')
+	for _, r := range part {
+		switch {
+		case r == '\\' || r == '%' || r == '_':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r >= utf8.RuneSelf && unicode.SimpleFold(r) != r:
+			b.WriteByte('_')
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('%')
+	return b.String()
 }
 
 func isASCII(s string) bool {
@@ -128,7 +151,7 @@ func isASCII(s string) bool {
 // lineRange is the range of ids that q is about, the second exclusive. Lines lie in
 // the order of time, so a time is looked for by halving.
 func (r *Records) lineRange(ctx context.Context, q *logs.Query) (low, high int64, err error) {
-	err = r.read.QueryRowContext(ctx, `SELECT coalesce(min(id), 0), coalesce(max(id), 0) + 1 FROM lines`).Scan(&low, &high)
+	err = r.read.QueryRowContext(ctx, `SELECT coalesce((SELECT min(id) FROM lines), 0), coalesce((SELECT max(id) FROM lines), 0) + 1`).Scan(&low, &high)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -168,8 +191,8 @@ func (r *Records) lineAt(ctx context.Context, low, high int64, t time.Time) (int
 	return low, nil
 }
 
-// lineFloor is the id from which on so many lines match as one page may look at; 0
-// where there are not so many.
+// lineFloor is the id from which on a function has as many lines as one page may
+// look at; 0 where there are not so many.
 func (r *Records) lineFloor(ctx context.Context, w *lineWhere) (floor int64, err error) {
 	err = r.read.QueryRowContext(ctx, `SELECT id FROM lines WHERE `+w.String()+` ORDER BY id DESC LIMIT 1 OFFSET ?`,
 		append(slices.Clone(w.args), lineWindow)...).Scan(&floor)

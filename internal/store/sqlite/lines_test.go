@@ -130,6 +130,19 @@ func TestLines(t *testing.T) {
 		}
 	})
 
+	t.Run("letters beyond ASCII are found in either case, and no others", func(t *testing.T) {
+		t.Parallel()
+		l := openLines(t)
+		for _, text := range []string{"ÜBUNG", "übung", "abung", "日本語", "日木語", "100% ÄB_\\"} {
+			l.save(logs.Line{Function: "a", Text: text})
+		}
+		for part, want := range map[string]string{"Übung": "ÜBUNG|übung", "日本": "日本語", "0% äb_\\": "100% ÄB_\\", "ñ": ""} {
+			if got := l.texts(logs.Query{Text: part}); got != want {
+				t.Errorf("%s: %q, not %q", part, got, want)
+			}
+		}
+	})
+
 	t.Run("pages follow each other without a gap", func(t *testing.T) {
 		t.Parallel()
 		l := openLines(t)
@@ -261,4 +274,39 @@ func BenchmarkSaveLines(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(l.next-1), "us/line")
+}
+
+// BenchmarkFindLines is what one page costs, of 500,000 lines of ten functions.
+func BenchmarkFindLines(b *testing.B) {
+	l := openLines(b)
+	for l.next < 500_000 {
+		lines := make([]logs.Line, 5000)
+		for i := range lines {
+			lines[i] = logs.Line{
+				ID: l.next, Function: fmt.Sprint("function-", l.next%10), Time: l.now.Add(time.Duration(l.next) * time.Millisecond), Instance: "hello-3-x7k2",
+				RequestID: fmt.Sprintf("01m839egp6n6yb%012d", l.next/3), Stream: logs.StreamStdout, Text: fmt.Sprintf("a line of the usual length, which has the number %d and some text behind it", l.next),
+			}
+			l.next++
+		}
+		if err := l.SaveLines(context.Background(), lines); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for name, q := range map[string]logs.Query{
+		"tail":                    {},
+		"tail of a function":      {Function: "function-3"},
+		"request":                 {RequestID: fmt.Sprintf("01m839egp6n6yb%012d", 1000)},
+		"an hour, long ago":       {Function: "function-3", To: l.now.Add(100 * time.Second)},
+		"text that is everywhere": {Text: "USUAL"},
+		"text that is nowhere":    {Text: "needle"},
+		"text beyond ASCII":       {Text: "übung"},
+		"level that is nowhere":   {Function: "function-3", Level: logs.LevelError},
+	} {
+		q.Limit = 100
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				l.find(q)
+			}
+		})
+	}
 }
