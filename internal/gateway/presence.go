@@ -16,7 +16,7 @@ const (
 	watchDelay = 10 * time.Millisecond
 	// lookAfter is how long a request must have taken for a look at whether its
 	// caller is still there to be worth a system call.
-	lookAfter = time.Millisecond
+	lookAfter = 10 * time.Millisecond
 )
 
 // presence is the context of a request. It ends when its caller has left, as far
