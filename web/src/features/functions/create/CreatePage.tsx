@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState, type FormEvent, type ReactNode } from "react";
 
-import type { Isolation, Runtime, Template } from "@/api/gen";
+import { putEvent, type Isolation, type Runtime, type Template } from "@/api/gen";
 import { listIsolationsOptions, listRuntimesOptions, listTemplatesOptions } from "@/api/gen/@tanstack/react-query.gen";
 import { asApiError } from "@/api/problem";
 import { useMay } from "@/api/who";
@@ -30,7 +30,12 @@ export interface Source {
   /** A name to propose. */
   name: string;
   language?: "python" | "node" | undefined;
+  /** An event to try it with, which is saved for the test page. */
+  event?: unknown;
 }
+
+/** What a template's event is saved as. */
+const exampleEvent = "example";
 
 /** Makes a function of a template, a folder or an archive. */
 export function CreatePage() {
@@ -107,7 +112,7 @@ function Head() {
 }
 
 function ofTemplate(template: Template): Source {
-  return { code: { files: template.files }, config: { ...template.config }, name: template.config.name };
+  return { code: { files: template.files }, config: { ...template.config }, name: template.config.name, event: template.event };
 }
 
 /** The name, the route and where it runs, and the button that deploys it. */
@@ -138,9 +143,11 @@ function Details(props: { source: Source | undefined; runtimes: Runtime[] | unde
     create.mutate(
       { config, code: source.code },
       {
-        onSuccess: (fn) => {
+        onSuccess: async (fn) => {
           notifyDone(`${fn.name} is deployed`);
-          void navigate({ to: "/functions/$name/test", params: { name: fn.name } });
+          // Without it the page begins with an empty event, which is no reason to stop here.
+          const saved = source.event !== undefined && !(await putEvent({ path: { name: fn.name, event: exampleEvent }, body: source.event })).error;
+          void navigate({ to: "/functions/$name/test", params: { name: fn.name }, search: saved ? { event: exampleEvent } : {} });
         },
       },
     );
