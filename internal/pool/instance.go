@@ -44,6 +44,9 @@ type instance struct {
 	stuck bool
 	// cpu is the sandbox's CPU time when it was measured last, in nanoseconds.
 	cpu atomic.Int64
+	// measured is when that was, in nanoseconds since 1970, and peak the most memory
+	// it held then. Both are for an instance that serves several requests at once.
+	measured, peak atomic.Int64
 
 	doomed context.Context
 	doom   func(reason string)
