@@ -38,15 +38,20 @@ export class Daemon {
     return `http://127.0.0.1:${this.gatewayPort}`;
   }
 
+  /** Where it keeps its state. */
+  get data(): string {
+    return join(this.directory, "data");
+  }
+
   /** The token that the first start made. */
   async token(): Promise<string> {
-    return (await readFile(join(this.directory, "data/admin.token"), "utf8")).trim();
+    return (await readFile(join(this.data, "admin.token"), "utf8")).trim();
   }
 
   /** Starts it, again after end with the same ports and state. */
   async run(): Promise<void> {
     const log = await open(join(this.directory, "log"), "a");
-    const args = ["serve", "--data", join(this.directory, "data"), "--images", images, "--runsc", runsc];
+    const args = ["serve", "--data", this.data, "--images", images, "--runsc", runsc];
     args.push("--api", `127.0.0.1:${this.apiPort}`, "--gateway", `127.0.0.1:${this.gatewayPort}`, "--memory", "2GiB", "--drain-timeout", "5s");
     this.process = spawn(binary, args, { stdio: ["ignore", log.fd, log.fd] });
     await log.close();

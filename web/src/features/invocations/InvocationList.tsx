@@ -60,7 +60,7 @@ function Rows({ items, all }: { items: Invocation[]; all: boolean }) {
   const slowest = Math.max(...items.map((one) => one.timings.total_ns));
   const navigate = useNavigate();
   return (
-    <Table.ScrollContainer minWidth={all ? 860 : 760} type="native">
+    <Table.ScrollContainer minWidth={all ? 860 : 760} type="native" tabIndex={0}>
       <Table highlightOnHover verticalSpacing={7} horizontalSpacing="md" className={classes.table}>
         <Table.Thead>
           <Table.Tr>

@@ -28,7 +28,7 @@ export function Failures({ range }: { range: AskedRange }) {
       {!items && !failures.error && <Skeleton height={shown * 37 + 36} mx="md" />}
       {items?.length === 0 && <Text c="var(--cove-muted)" size="sm" ta="center" py={32}>No failures in this time</Text>}
       {items && items.length > 0 && (
-        <Table.ScrollContainer minWidth={720} type="native">
+        <Table.ScrollContainer minWidth={720} type="native" tabIndex={0}>
           <Table highlightOnHover verticalSpacing={7} horizontalSpacing="md">
             <Table.Thead>
               <Table.Tr><Table.Th>When</Table.Th><Table.Th>Function</Table.Th><Table.Th>What</Table.Th><Table.Th>Message</Table.Th><Table.Th ta="right">Took</Table.Th></Table.Tr>

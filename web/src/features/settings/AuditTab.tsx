@@ -53,7 +53,7 @@ export function AuditTab() {
 function Entries({ items }: { items: AuditEntry[] }) {
   return (
     <Paper style={{ overflow: "hidden" }}>
-      <Table.ScrollContainer minWidth={860} type="native">
+      <Table.ScrollContainer minWidth={860} type="native" tabIndex={0}>
         <Table verticalSpacing={7} horizontalSpacing="md">
           <Table.Thead><Table.Tr><Table.Th>When</Table.Th><Table.Th>Who</Table.Th><Table.Th>What</Table.Th><Table.Th>To what</Table.Th><Table.Th>Detail</Table.Th><Table.Th>From</Table.Th><Table.Th ta="right">Status</Table.Th></Table.Tr></Table.Thead>
           <Table.Tbody>

@@ -43,7 +43,7 @@ function Tokens({ items, onEnd }: { items: Token[]; onEnd: (token: Token) => voi
   const who = useWho();
   return (
     <Paper style={{ overflow: "hidden" }}>
-      <Table.ScrollContainer minWidth={720} type="native">
+      <Table.ScrollContainer minWidth={720} type="native" tabIndex={0}>
         <Table verticalSpacing={9} horizontalSpacing="md">
           <Table.Thead><Table.Tr><Table.Th>Name</Table.Th><Table.Th>Role</Table.Th><Table.Th>Functions</Table.Th><Table.Th>Last used</Table.Th><Table.Th>Made</Table.Th><Table.Th>Ends</Table.Th><Table.Th w={50} /></Table.Tr></Table.Thead>
           <Table.Tbody>

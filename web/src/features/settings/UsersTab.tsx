@@ -61,7 +61,7 @@ function Users({ items, onChoose }: { items: User[]; onChoose: (dialog: Dialog) 
   const change = useChange((name) => notifyDone(`${name} is changed`));
   return (
     <Paper style={{ overflow: "hidden" }}>
-      <Table.ScrollContainer minWidth={560} type="native">
+      <Table.ScrollContainer minWidth={560} type="native" tabIndex={0}>
         <Table verticalSpacing={9} horizontalSpacing="md">
           <Table.Thead><Table.Tr><Table.Th>Name</Table.Th><Table.Th>Role</Table.Th><Table.Th>Last signed in</Table.Th><Table.Th>Made</Table.Th><Table.Th w={50} /></Table.Tr></Table.Thead>
           <Table.Tbody>
