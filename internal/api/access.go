@@ -98,9 +98,10 @@ func safeMethod(method string) bool {
 
 // checkOrigin refuses what a page of another origin makes a browser send: cookies
 // go along with it, and so it must not change anything. Tokens are not sent by a
-// browser of itself, and need no such care.
+// browser of itself, and need no such care; other schemes are, of an address with a
+// name and a password in it.
 func (a *API) checkOrigin(r *http.Request) *cove.Error {
-	if safeMethod(r.Method) || len(r.Header["Authorization"]) > 0 {
+	if safeMethod(r.Method) || auth.Bearer(r) != "" {
 		return nil
 	}
 	if err := a.crossOrigin.Check(r); err != nil {

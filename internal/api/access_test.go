@@ -315,10 +315,11 @@ func TestAPageOfAnotherOriginChangesNothing(t *testing.T) {
 			continue
 		}
 		for what, foreign := range map[string][]string{
-			"another site":         {"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"},
-			"another port":         {"Sec-Fetch-Site", "same-site", "Origin", "http://127.0.0.1:8080"},
-			"another origin alone": {"Origin", "https://evil.example"},
-			"no origin at all":     {"Origin", "null"},
+			"another site":                     {"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"},
+			"another port":                     {"Sec-Fetch-Site", "same-site", "Origin", "http://127.0.0.1:8080"},
+			"another origin alone":             {"Origin", "https://evil.example"},
+			"no origin at all":                 {"Origin", "null"},
+			"an address with a password in it": {"Origin", "https://evil.example", "Authorization", "Basic eDp5"},
 		} {
 			res, code := head(t, request(t, s, pattern, append(foreign, mine...)...))
 			if res.StatusCode != 403 || code != "denied" {

@@ -126,8 +126,6 @@ func (a *API) logout(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		http.SetCookie(w, a.cookie(r, "", time.Time{}))
-		// Nothing of what was seen stays behind in the browser.
-		w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -10,6 +10,9 @@ import (
 	"github.com/covefn/cove/internal/store"
 )
 
+// pruneStep is how many entries of the audit log are deleted at once.
+const pruneStep = 5000
+
 // AddAudit implements store.Audit.
 func (s *Store) AddAudit(ctx context.Context, e store.AuditEntry) error {
 	return s.tx(ctx, "write the audit log", func(tx *sql.Tx) error {
@@ -51,11 +54,22 @@ func (s *Store) AuditLog(ctx context.Context, q store.AuditQuery) ([]store.Audit
 
 // PruneAudit implements store.Audit.
 func (s *Store) PruneAudit(ctx context.Context, before time.Time, keep int) error {
-	return s.tx(ctx, "prune the audit log", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM audit WHERE time < ?
-			OR id <= (SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET ?)`, toMicros(before), keep)
-		return err
-	})
+	for {
+		var n int64
+		// In steps, so that who deploys meanwhile does not wait for long.
+		err := s.tx(ctx, "prune the audit log", func(tx *sql.Tx) error {
+			result, err := tx.ExecContext(ctx, `DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE time < ?
+				OR id <= (SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET ?) LIMIT ?)`, toMicros(before), keep, pruneStep)
+			if err != nil {
+				return err
+			}
+			n, err = result.RowsAffected()
+			return err
+		})
+		if err != nil || n < pruneStep {
+			return err
+		}
+	}
 }
 
 // Document implements store.Documents.
