@@ -48,7 +48,7 @@ test("a first visit by the one-time link leads to a deployed function that was c
   await look(page, "create-template");
   await page.getByRole("button", { name: "Deploy" }).click();
 
-  await expect(page).toHaveURL(/\/functions\/hello\/test$/);
+  await expect(page).toHaveURL(/\/functions\/hello\/test\?event=example$/);
   await expect(page.getByText("hello is deployed")).toBeVisible();
   const answer = await fetch(`${gateway}/hello/Ada`);
   expect(await answer.text()).toBe("Hello, Ada!\n");
