@@ -126,6 +126,40 @@ func TestUsers(t *testing.T) {
 		wantCode(t, err, cove.CodeNotFound, "nobody")
 	})
 
+	t.Run("a name that is not known, and one that is disabled, take the same work as a wrong password", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		f.user(t, "ada", RoleViewer)
+		f.user(t, "off", RoleViewer)
+		if _, err := f.ChangeUser(t.Context(), "off", UserChange{Disabled: new(true)}); err != nil {
+			t.Fatal(err)
+		}
+		for range hashers { // Nobody gets a turn to hash.
+			f.passwords.turns <- struct{}{}
+		}
+		names := []string{"ada", "nobody", "off"}
+		got := make(chan error, len(names))
+		for _, name := range names {
+			go func() {
+				_, err := f.SignIn(t.Context(), Attempt{Name: name, Password: "wrong password"})
+				got <- err
+			}()
+		}
+		for int(f.passwords.waiting.Load()) < len(names) {
+			select {
+			case err := <-got:
+				t.Fatalf("somebody was answered without any work: %v", err)
+			case <-time.After(time.Millisecond):
+			}
+		}
+		for range hashers {
+			<-f.passwords.turns
+		}
+		for range names {
+			wantCode(t, <-got, cove.CodeUnauthenticated, "the name or the password is wrong")
+		}
+	})
+
 	t.Run("a user who is disabled while the password is checked does not get in", func(t *testing.T) {
 		t.Parallel()
 		f := setup(t)
