@@ -55,7 +55,8 @@ func newPlan(from, to time.Time, step time.Duration, functions int, keep [len(st
 	p := plan{from: floor(from.Unix()/60, 1), to: ceilMinutes(to), step: int64(step / time.Minute)}
 	// The finest span that is still kept where the range begins.
 	finest := store.Minute
-	for finest < store.Day && keep[finest] > 0 && from.Before(now.Add(-keep[finest])) {
+	// What is as old as that by now was not yet when it was asked for.
+	for finest < store.Day && keep[finest] > 0 && from.Before(now.Add(-keep[finest]-time.Minute)) {
 		finest++
 	}
 	if p.step == 0 {

@@ -129,7 +129,8 @@ func (r *Records) TrimRecords(ctx context.Context, limits store.RecordLimits, no
 		if keep <= 0 {
 			continue
 		}
-		n, err := r.trimRollups(ctx, resolution, now.Add(-keep-resolution.Length()).Unix()/60)
+		// One span more, so that the oldest that is asked for is whole.
+		n, err := r.trimRollups(ctx, resolution, now.Add(-keep-2*resolution.Length()).Unix()/60)
 		if removed += n; err != nil {
 			return removed, err
 		}
