@@ -52,6 +52,9 @@ are kept when the sandbox is gone, as long as the settings say.`,
 				return err
 			}
 			a.printAll(a.out, lines, a.json(), name == "")
+			if q.RequestID != "" && !a.json() {
+				a.summary(cmd, api, q.RequestID)
+			}
 			return nil
 		},
 	}
@@ -66,6 +69,20 @@ are kept when the sandbox is gone, as long as the settings say.`,
 	f.StringVar(&until, "until", "", "up to this long ago, or this `moment`")
 	c.MarkFlagsMutuallyExclusive("follow", "until")
 	return a.printable(a.remote(c))
+}
+
+// summary says below the log of one call how the call was, where that is kept.
+func (a *app) summary(cmd *cobra.Command, api *client.Client, id string) {
+	v, err := api.Invocation(cmd.Context(), id)
+	if err != nil {
+		return // The log outlives the record, or the other way round.
+	}
+	start := ""
+	if v.Start != "" {
+		start = ", a " + string(v.Start) + " start"
+	}
+	a.note("%s version %d, %s%s: %s in %s, of which it ran %s; cove invocations --id %s has the rest",
+		v.Function, v.Version, v.Isolation, start, v.Outcome, duration(v.Timings.Total), duration(v.Timings.Run), v.ID)
 }
 
 // followLogs prints lines until it is interrupted: that is no error.

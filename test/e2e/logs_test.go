@@ -155,6 +155,11 @@ func (h *harness) searchLogs(t *testing.T) {
 	if r.Code != 0 || strings.Count(r.Stdout, "\n") != 2 || !strings.Contains(r.Stdout, "talk-gvisor") || !strings.Contains(r.Stdout, " err  [ERROR] ValueError: the card was refused") {
 		t.Errorf("cove logs printed %q, %q", r.Stdout, r.Stderr)
 	}
+	failed := h.allLines(t, client.LogQuery{Level: "error"})[0]
+	r = h.cove(t, "logs", "--request", failed.RequestID)
+	if r.Code != 0 || !strings.Contains(r.Stdout, "refused") || !strings.Contains(r.Stderr, failed.Function+" version 1, ") || !strings.Contains(r.Stderr, "function_error in ") {
+		t.Errorf("cove logs --request printed %q, %q", r.Stdout, r.Stderr)
+	}
 	r = h.cove(t, "logs", "talk-docker", "-o", "json", "-n", "1", "--stream", "stdout")
 	var line wire.LogLine
 	if err := json.Unmarshal([]byte(r.Stdout), &line); err != nil || line.Text != "child out" || line.Stream != "stdout" {
