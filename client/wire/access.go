@@ -46,6 +46,9 @@ type Who struct {
 	// Name is the user's or the token's, ID the token's id or the user's name.
 	Name string `json:"name" doc:"The user's name, or what the token is for"`
 	ID   string `json:"id" doc:"The user's name, or the token's id"`
+	// User is the user's name, who can change their own password; absent for a token,
+	// and for the session of who signed in by a link that a token made.
+	User string `json:"user,omitempty" doc:"The user's name, who can change their own password; absent for a token, and for the session that a token's link began"`
 	Role string `json:"role" enum:"admin,developer,viewer,invoke"`
 	// Functions limits what they may invoke; absent means all.
 	Functions []string  `json:"functions,omitempty" doc:"The functions that role invoke is limited to; absent means all"`

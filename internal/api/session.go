@@ -15,7 +15,7 @@ import (
 )
 
 func (a *API) registerSession() {
-	who := wire.Who{Kind: auth.KindSession, Name: "ada", ID: "ada", Role: auth.RoleAdmin, Expires: exampleTime()}
+	who := wire.Who{Kind: auth.KindSession, Name: "ada", ID: "ada", User: "ada", Role: auth.RoleAdmin, Expires: exampleTime()}
 	path := Prefix + "/session"
 	a.plain(huma.Operation{
 		OperationID: "getSession", Method: http.MethodGet, Path: path, Tags: []string{"access"},
@@ -50,7 +50,7 @@ func (a *API) registerSession() {
 }
 
 func wireWho(c *auth.Caller) wire.Who {
-	return wire.Who{Kind: c.Kind, Name: c.Name, ID: c.ID(), Role: c.Role, Functions: c.Functions, Expires: c.Expires}
+	return wire.Who{Kind: c.Kind, Name: c.Name, ID: c.ID(), User: c.User, Role: c.Role, Functions: c.Functions, Expires: c.Expires}
 }
 
 func (a *API) login(w http.ResponseWriter, r *http.Request) error {

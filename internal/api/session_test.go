@@ -69,7 +69,7 @@ func TestSignIn(t *testing.T) {
 		user(t, s, "ada", auth.RoleDeveloper)
 		a, c := login(t, s, byPassword("ada", password))
 		var w wire.Who
-		if err := json.Unmarshal(a.body, &w); err != nil || a.StatusCode != 200 || w.Name != "ada" || w.Role != "developer" || w.Kind != "session" {
+		if err := json.Unmarshal(a.body, &w); err != nil || a.StatusCode != 200 || w.Name != "ada" || w.User != "ada" || w.Role != "developer" || w.Kind != "session" {
 			t.Fatalf("%s %s", a.Status, a.body)
 		}
 		if c == nil || !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/" || c.Secure || c.Domain != "" || len(c.Value) != 43 {
@@ -247,7 +247,7 @@ func TestOneTimeLinks(t *testing.T) {
 		}
 		var w wire.Who
 		caller{t, s, ""}.ok(caller{t, s, ""}.json("GET", sessionPath, "", cookie(c.Value)...), 200, &w)
-		if w.Role != "admin" || w.Kind != "session" || w.Expires.IsZero() {
+		if w.Role != "admin" || w.Kind != "session" || w.User != "" || w.Expires.IsZero() {
 			t.Errorf("%+v", w)
 		}
 	})
