@@ -18,7 +18,7 @@ import {
 } from "@/api/gen";
 import { client } from "@/api/gen/client.gen";
 
-import type { FileMap } from "./files";
+import type { FileChange, FileMap } from "./files";
 
 /** How long the sparklines of the table reach back. */
 export const sparkRange = { from: "-24h", step: "30m" } as const;
@@ -103,7 +103,10 @@ export function usePatch(name: string) {
 }
 
 export interface Upload {
+  /** What a function gets that has no code yet. */
   files: FileMap;
+  /** What changes of the code that there is; the files that are not named stay, also those that no page shows. */
+  changes: FileChange[] | undefined;
   /** The revision that the person saw; refused if it is another by now. */
   revision: number;
   /** Start an instance before it serves requests, and keep the old version if that fails. */
@@ -114,16 +117,17 @@ export interface Upload {
 export function useUpload(name: string) {
   const queryClient = useQueryClient();
   return useMutation({
-    mutationFn: async ({ files, revision, warm }: Upload): Promise<Fn> => {
-      const { data } = await client.put<{ 200: Fn }, unknown, true>({
+    mutationFn: async ({ files, changes, revision, warm }: Upload): Promise<Fn> => {
+      const shared = {
         url: "/api/v1/functions/{name}/code",
         path: { name },
         ...(warm ? { query: { warm: true } } : {}),
         headers: { "Content-Type": "application/json", "If-Match": `"${revision}"` },
-        body: { files },
         throwOnError: true,
-      });
-      return data;
+      } as const;
+      if (!changes) return (await client.put<{ 200: Fn }, unknown, true>({ ...shared, body: { files } })).data;
+      const edits = Object.fromEntries(changes.map(({ path, after }) => [path, after ?? null]));
+      return (await client.patch<{ 200: Fn }, unknown, true>({ ...shared, body: { files: edits } })).data;
     },
     onSuccess: (fn) => changed(queryClient, fn),
   });

@@ -79,7 +79,7 @@ interface WorkbenchProps {
 }
 
 function Workbench({ fn, base, original, skipped, draft, onDeployed }: WorkbenchProps) {
-  const mayEdit = useMay("developer") && skipped.length === 0;
+  const mayEdit = useMay("developer");
   const [files, setFiles] = useState<FileMap>(draft ?? original);
   const paths = useMemo(() => Object.keys(files), [files]);
   const [selected, setSelected] = useState(() => handlerFile(fn.version.config.handler, paths));
@@ -113,8 +113,8 @@ function Workbench({ fn, base, original, skipped, draft, onDeployed }: Workbench
   return (
     <>
       {skipped.length > 0 && (
-        <Alert color="yellow" variant="light" mb="md" title="This version can be looked at but not edited here">
-          Some of its files are too large for a page, such as {skipped[0]}. Deploy it from a folder, or with cove deploy.
+        <Alert color="blue" variant="light" mb="md" title="Not every file is shown">
+          Some are too large or too many for a page, such as {skipped[0]}. They stay as they are when you deploy from here.
         </Alert>
       )}
       <div className={classes.root}>

@@ -38,7 +38,7 @@ export function DeployDialog({ fn, base, files, onClose, onDeployed }: Props) {
 
   const deploy = () =>
     upload.mutate(
-      { files, revision: now.revision, warm },
+      { files, changes: empty ? undefined : changes, revision: now.revision, warm },
       {
         onSuccess: (done) => {
           // The dialog is gone by the time of an undo, and with it what mutate would call.
