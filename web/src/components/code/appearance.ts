@@ -20,7 +20,7 @@ const colours = HighlightStyle.define([
 const frame = EditorView.theme({
   "&": { fontSize: "13px", backgroundColor: "var(--cove-surface)", color: "light-dark(#17212b, #d6dee7)" },
   "&.cm-focused": { outline: "none" },
-  ".cm-scroller": { fontFamily: "var(--mantine-font-family-monospace)", lineHeight: "1.6" },
+  ".cm-scroller": { fontFamily: "var(--mantine-font-family-monospace)", lineHeight: "1.6", fontFeatureSettings: '"calt" 0' },
   ".cm-content": { padding: "10px 0", caretColor: "var(--cove-accent)" },
   ".cm-gutters": { backgroundColor: "var(--cove-surface)", color: "light-dark(#65717d, #7b8896)", border: "none", paddingRight: "4px" },
   ".cm-lineNumbers .cm-gutterElement": { padding: "0 8px 0 14px", minWidth: "38px" },

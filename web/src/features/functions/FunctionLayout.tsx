@@ -1,8 +1,8 @@
 import { ActionIcon, Badge, CopyButton, Group, Menu, Skeleton, Tooltip } from "@mantine/core";
 import { IconCheck, IconCopy, IconDots, IconExternalLink, IconPlayerPause, IconPlayerPlay, IconRefresh, IconTrash } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
-import { Link, Outlet, useParams } from "@tanstack/react-router";
-import { useState } from "react";
+import { Link, Outlet, useParams, useRouterState } from "@tanstack/react-router";
+import { useEffect, useRef, useState } from "react";
 
 import type { Function as Fn } from "@/api/gen";
 import { asApiError } from "@/api/problem";
@@ -31,6 +31,13 @@ const tabs = [
 export function FunctionLayout() {
   const { name } = useParams({ strict: false }) as { name: string };
   const fn = useQuery(functionOptions(name));
+  const path = useRouterState({ select: (s) => s.location.pathname });
+  const bar = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // Where the tabs are wider than the window, the one that is shown is in view.
+    const active = bar.current?.querySelector<HTMLElement>('[data-status="active"]');
+    if (bar.current && active) bar.current.scrollLeft = active.offsetLeft - bar.current.offsetLeft - 60;
+  }, [path]);
   if (fn.isError && asApiError(fn.error).status === 404) {
     return (
       <EmptyState icon={<IconTrash size={22} />} title={`There is no function ${name}`} action={<ButtonLink to="/functions" variant="default">To all functions</ButtonLink>}>
@@ -41,7 +48,7 @@ export function FunctionLayout() {
   return (
     <>
       <PageHeader title={name} before={<Mark fn={fn.data} />} lead={<Lead fn={fn.data} />} actions={fn.data && <Actions fn={fn.data} />} />
-      <nav className={classes.tabs} aria-label={`Pages of ${name}`}>
+      <nav ref={bar} className={classes.tabs} aria-label={`Pages of ${name}`}>
         {tabs.map((tab) => (
           <Link key={tab.to} to={tab.to} params={{ name }} className={classes.tab} activeOptions={{ exact: tab.exact, includeSearch: false }}>
             {tab.label}
