@@ -135,7 +135,7 @@ func check(t *testing.T, what string, p *wire.MetricsPoint, of []cove.Invocation
 	}
 	slices.Sort(totals)
 	for q, got := range map[float64]time.Duration{0.5: p.Latency.P50, 0.9: p.Latency.P90, 0.95: p.Latency.P95, 0.99: p.Latency.P99, 1: p.Latency.Max} {
-		if want := totals[int(q*float64(len(totals)-1))]; !within(got, want) {
+		if want := totals[rank(q, uint64(len(totals)))-1]; !within(got, want) {
 			t.Fatalf("%s: p%v is %s, want %s", what, 100*q, got, want)
 		}
 	}

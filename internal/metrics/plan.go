@@ -93,7 +93,7 @@ func (p *plan) whole(unit store.Resolution, functions int, now int64) {
 		for _, part := range p.parts {
 			spans += (part.to - part.from) / span(part.resolution)
 		}
-		if unit == store.Day || functions == 1 || spans*int64(functions) <= maxRead/2 {
+		if unit == store.Day || functions == 1 || spans*int64(functions) <= maxRead/4 {
 			return
 		}
 	}

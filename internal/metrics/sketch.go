@@ -93,21 +93,24 @@ func (s *sketch) merge(o *sketch) {
 	s.max = max(s.max, o.max)
 }
 
-// quantile is the value below which the share q of the set lies, 0 of an empty
-// one.
+// quantile is the least value of the set that the share q of it does not exceed (the
+// nearest rank), 0 of an empty one.
 func (s *sketch) quantile(q float64) time.Duration {
 	if s.n == 0 {
 		return 0
 	}
-	rank := uint64(q * float64(s.n-1))
+	wanted := rank(q, s.n)
 	var seen uint64
 	for i, c := range s.counts {
-		if seen += c; seen > rank {
+		if seen += c; seen >= wanted {
 			return min(bucketValue(s.base+i), s.max)
 		}
 	}
 	return s.max
 }
+
+// rank is which of n sorted values is the quantile q, counted from 1.
+func rank(q float64, n uint64) uint64 { return max(1, uint64(math.Ceil(q*float64(n)))) }
 
 // average is the mean of the set, 0 of an empty one.
 func (s *sketch) average() time.Duration {

@@ -43,7 +43,7 @@ func TestSketch(t *testing.T) {
 			t.Fatalf("got %d values, sum %s, max %s", s.n, s.sum, s.max)
 		}
 		for _, q := range []float64{0, 0.01, 0.25, 0.5, 0.9, 0.95, 0.99, 0.999, 1} {
-			want := list[int(q*float64(len(list)-1))]
+			want := list[rank(q, uint64(len(list)))-1]
 			if got := s.quantile(q); !within(got, want) {
 				t.Errorf("quantile %v is %s, want %s", q, got, want)
 			}
