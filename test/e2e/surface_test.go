@@ -38,6 +38,10 @@ func TestEveryTemplateAnswersItsEvent(t *testing.T) {
 			if err != nil || len(read.Files) != len(tmpl.Files) || len(read.Skipped) != 0 {
 				t.Errorf("its files are %v: %v", read, err)
 			}
+			f, err := h.Client.WarmFirst().PatchFiles(t.Context(), tmpl.Name, map[string]*wire.File{"note.txt": new(wire.File("x"))}, 0)
+			if err != nil || f.Version.Number != 2 || f.Version.Package.Files != len(tmpl.Files)+1 || f.Warmed == nil || f.Warmed.Ready == 0 {
+				t.Errorf("with another file: %+v, %v", f, err)
+			}
 		})
 	}
 }
