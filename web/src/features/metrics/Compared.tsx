@@ -109,6 +109,7 @@ function Both({ a, b, bounds, onZoom }: { a: Side; b: Side; bounds: [number[], n
 function Figures({ a, b }: { a: Side; b: Side }) {
   return (
     <Panel title="Figures" flush>
+      <Table.ScrollContainer minWidth={460} type="native" tabIndex={0}>
       <Table verticalSpacing={5} horizontalSpacing="md" fz="sm" className="num">
         <Table.Thead>
           <Table.Tr>
@@ -121,7 +122,7 @@ function Figures({ a, b }: { a: Side; b: Side }) {
         <Table.Tbody>
           {compareRows(a, b).map((row) => (
             <Table.Tr key={row.label}>
-              <Table.Td>{row.label}</Table.Td>
+              <Table.Td className={classes.what}>{row.label}</Table.Td>
               <Table.Td ta="right">{row.a}</Table.Td>
               <Table.Td ta="right">{row.b}</Table.Td>
               <Table.Td ta="right" className={classes.change} data-judged={judge(row)}>{formatChange(row.change)}</Table.Td>
@@ -129,6 +130,7 @@ function Figures({ a, b }: { a: Side; b: Side }) {
           ))}
         </Table.Tbody>
       </Table>
+      </Table.ScrollContainer>
     </Panel>
   );
 }
