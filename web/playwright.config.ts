@@ -11,7 +11,8 @@ export default defineConfig({
   globalSetup: "./e2e/setup.ts",
   // One daemon and two processors: side by side they would only hold each other up.
   workers: 1,
-  timeout: 60_000,
+  // Also beside other work on the machine: a view is looked at in eight ways.
+  timeout: 180_000,
   expect: { timeout: 10_000 },
   reporter: [["list"]],
   use: {
@@ -20,7 +21,7 @@ export default defineConfig({
     locale: "en-GB",
     timezoneId: "UTC",
     reducedMotion: "reduce",
-    trace: "retain-on-failure",
+    screenshot: "only-on-failure",
     launchOptions: {
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
       // Root has no user namespace to sandbox the browser in; the pages are our own.

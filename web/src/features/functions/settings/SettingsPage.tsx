@@ -1,4 +1,4 @@
-import { Button, Group, Text } from "@mantine/core";
+import { Anchor, Button, Group, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useBlocker, useParams } from "@tanstack/react-router";
 import { useState } from "react";
@@ -84,9 +84,9 @@ function SettingsForm({ fn }: { fn: Fn }) {
           <Text size="sm" fw={600} className="truncate">
             {count === 1 ? "1 change" : `${count} changes`}
             {Object.keys(wrong).length > 0 && (
-              <Text span size="sm" c="var(--cove-bad)" ml="sm">
-                {Object.keys(wrong).length === 1 ? "1 field is wrong" : `${Object.keys(wrong).length} fields are wrong`}
-              </Text>
+              <Anchor component="button" type="button" size="sm" c="var(--cove-bad)" ml="sm" onClick={showWrong}>
+                {Object.keys(wrong).length} wrong
+              </Anchor>
             )}
           </Text>
           <Group gap="xs" wrap="nowrap">
@@ -102,6 +102,11 @@ function SettingsForm({ fn }: { fn: Fn }) {
       <LeaveDialog opened={blocker.status === "blocked"} onStay={() => blocker.reset?.()} onLeave={() => blocker.proceed?.()} />
     </form>
   );
+}
+
+/** Goes to the first field that is wrong. */
+function showWrong() {
+  document.querySelector<HTMLElement>('main [aria-invalid="true"]')?.focus();
 }
 
 /** What the API found wrong, by the form's fields. */
