@@ -198,11 +198,11 @@ test("200 functions and a million records are as quick to look at as few", async
     const failures = page.getByRole("region", { name: "Recent failures" });
     await expect(failures.getByRole("row", { name: /f-\d+/ }).first()).toBeVisible();
     await look(page, "overview-many");
-    await page.goto("/functions");
+    await page.goto(`${daemon.url}/functions`);
     await expect(page.getByRole("link", { name: "f-000" })).toBeVisible();
     await look(page, "functions-many");
 
-    await page.goto("/invocations?range=30d");
+    await page.goto(`${daemon.url}/invocations?range=30d`);
     await expect(page.getByRole("row", { name: /f-\d+/ })).toHaveCount(50);
     for (let i = 0; i < 3; i++) {
       const first = await page.getByRole("row", { name: /f-\d+/ }).first().innerText();
@@ -211,7 +211,7 @@ test("200 functions and a million records are as quick to look at as few", async
       await expect(page.getByRole("row", { name: /f-\d+/ }).first()).not.toHaveText(first);
       expect(performance.now() - begun, "a page of older invocations, in ms").toBeLessThan(3_000);
     }
-    await page.goto("/invocations?range=30d&outcome=timeout&function=f-017");
+    await page.goto(`${daemon.url}/invocations?range=30d&outcome=timeout&function=f-017`);
     await expect(page.getByRole("row", { name: /f-017/ }).first()).toBeVisible();
     await look(page, "invocations-many");
     expect(complaints).toEqual([]);

@@ -17,7 +17,7 @@ export interface Frame {
 
 /** Where everything is in a chart of a size. */
 export function frameOf(data: ChartData, width: number, height: number, hidden: ReadonlySet<string>): Frame {
-  const drawn = largest(data, hidden);
+  const drawn = largest(data, hidden) || (data.unit === "duration" ? 1e6 : data.unit === "bytes" ? 2 ** 20 : 1);
   // A limit far above everything would press the values to the ground.
   const max = data.limit && data.limit.value <= drawn * 8 ? Math.max(drawn, data.limit.value * 1.05) : drawn;
   const marks = data.unit === "duration" ? durationTicks(max) : ticks(max, 4, data.unit === "bytes" ? 1024 : 10, data.unit === "whole");
