@@ -72,6 +72,13 @@ func (a *aggregate) count(c class, n int64) {
 	a.few = append(a.few, classCount{c, n})
 }
 
+// reset makes the aggregate one of nothing, and keeps its memory.
+func (a *aggregate) reset() {
+	a.latency.reset()
+	a.run.reset()
+	*a = aggregate{few: a.few[:0], latency: a.latency, run: a.run}
+}
+
 // add counts one invocation.
 func (a *aggregate) add(v *cove.Invocation) {
 	start := string(v.Start)

@@ -198,7 +198,7 @@ func (a *answer) group(key store.Series) *group {
 func (a *answer) close(g *group, next int64) {
 	g.points = append(g.points, a.point(&g.open, g.time))
 	g.total.merge(&g.open)
-	g.open = aggregate{}
+	g.open.reset()
 	for g.time += a.plan.step; g.time < next; g.time += a.plan.step {
 		g.points = append(g.points, a.point(&g.open, g.time))
 	}

@@ -50,6 +50,12 @@ type sketch struct {
 	max    time.Duration
 }
 
+// reset empties the set, and keeps its memory.
+func (s *sketch) reset() {
+	clear(s.counts)
+	*s = sketch{base: s.base, counts: s.counts}
+}
+
 // add puts one duration into the set.
 func (s *sketch) add(d time.Duration) {
 	*s.at(bucketIndex(d))++
@@ -84,7 +90,12 @@ func (s *sketch) merge(o *sketch) {
 		return
 	}
 	for i, c := range o.counts {
-		if c > 0 {
+		if c == 0 {
+			continue
+		}
+		if at := o.base + i - s.base; at >= 0 && at < len(s.counts) {
+			s.counts[at] += c
+		} else {
 			*s.at(o.base + i) += c
 		}
 	}
@@ -155,7 +166,11 @@ func (s *sketch) mergeFrom(r *reader) {
 		}
 		index += int(step)
 		c := r.uvarint()
-		*s.at(index) += c
+		if at := index - s.base; at >= 0 && at < len(s.counts) {
+			s.counts[at] += c
+		} else {
+			*s.at(index) += c
+		}
 		s.n += c
 	}
 	s.sum += time.Duration(r.varint())
@@ -169,6 +184,11 @@ type reader struct {
 }
 
 func (r *reader) uvarint() uint64 {
+	if len(r.data) > 0 && r.data[0] < 0x80 && r.err == nil {
+		v := r.data[0] // Most are of one byte.
+		r.data = r.data[1:]
+		return uint64(v)
+	}
 	v, n := binary.Uvarint(r.data)
 	if n <= 0 || r.err != nil {
 		r.err = errRollup
