@@ -18,9 +18,9 @@ const (
 	// deadlineSlack is by how much a connection may be closed too late: a deadline
 	// that is right but for that is not set anew for each request.
 	deadlineSlack = 100 * time.Millisecond
-	// lingerTime and lingerSize bound how long a connection is read to its end
-	// when it is closed with a body under way, so that its caller sees the answer
-	// and not a reset.
+	// lingerTime is for how long a connection stays open that is closed with a body
+	// under way, so that its caller sees the answer and not a reset, and lingerSize
+	// how much of the body is read meanwhile.
 	lingerTime = 500 * time.Millisecond
 	lingerSize = 256 << 10
 )
@@ -155,11 +155,17 @@ func (l *loop) handle(r *http.Request) (whole bool) {
 	return true
 }
 
-// linger ends the answers and reads what still comes, for a while.
+// linger ends the answers and reads what still comes, for a while. Who sends more
+// than that finds nobody reading, but no reset before the answer was there to be
+// read.
 func (l *loop) linger() {
 	_ = l.conn.CloseWrite()
-	l.setReadDeadline(time.Now().Add(lingerTime))
-	_, _ = io.CopyBuffer(io.Discard, onlyReader{io.LimitReader(l.conn.Conn, lingerSize)}, l.buf)
+	until := time.Now().Add(lingerTime)
+	l.setReadDeadline(until)
+	n, _ := io.CopyBuffer(io.Discard, onlyReader{io.LimitReader(l.conn.Conn, lingerSize)}, l.buf)
+	if n == lingerSize {
+		time.Sleep(time.Until(until))
+	}
 }
 
 // onlyReader hides how else its reader could be read, with more memory.
