@@ -40,13 +40,11 @@ export function Filters({ search, fixed }: { search: InvocationsSearch; fixed: b
         <Select aria-label="Start class" placeholder="Any start" clearable data={startClasses.slice(0, 4).map((word) => ({ value: word.key, label: word.label }))} value={search.start ?? null} onChange={(value) => set({ start: value ?? undefined })} w={112} />
         <Select aria-label="Isolation" placeholder="Any isolation" clearable data={isolations.map((one) => one.name)} value={search.isolation ?? null} onChange={(value) => set({ isolation: value ?? undefined })} w={126} />
         <NumberInput key={`ms${round}`} aria-label="At least this many milliseconds" placeholder="min. ms" min={0} max={86_400_000} hideControls allowDecimal={false} defaultValue={search.min_ms ?? ""} onChange={(value) => later({ min_ms: Number(value) || undefined })} w={84} />
-        {some && (
-          <Tooltip label="Remove all filters">
-            <ActionIcon variant="subtle" color="gray" size={36} aria-label="Remove all filters" onClick={clear}><IconFilterOff size={17} /></ActionIcon>
-          </Tooltip>
-        )}
+        <Tooltip label="Remove all filters">
+          <ActionIcon variant="subtle" color="gray" size={36} aria-label="Remove all filters" disabled={!some} onClick={clear}><IconFilterOff size={17} /></ActionIcon>
+        </Tooltip>
       </div>
-      <RangeBar />
+      {fixed && <RangeBar />}
     </div>
   );
 }

@@ -12,6 +12,7 @@ import { Outcome, StartClass } from "@/components/Outcome";
 import { useSetSearch } from "@/components/RangeBar";
 import { EmptyState, ErrorState, LoadingRows } from "@/components/states";
 import { useTimeRange } from "@/components/timeRange";
+import { day, formatDay } from "@/lib/time";
 import { phases } from "@/lib/words";
 
 import { Filters } from "./Filters";
@@ -40,7 +41,7 @@ export function InvocationList({ search, fn }: { search: InvocationsSearch; fn?:
       {items?.length === 0 && <Nothing filtered={Object.keys(filters).length > 0} />}
       {items && items.length > 0 && (
         <Paper style={{ overflow: "hidden", opacity: list.isPlaceholderData ? 0.6 : 1 }}>
-          <Rows items={items} all={fn === undefined} />
+          <Rows items={items} all={fn === undefined} days={range.length > day} />
         </Paper>
       )}
       <Pages before={search.before} next={list.data?.next} shown={items?.length ?? 0} />
@@ -56,7 +57,7 @@ function Nothing({ filtered }: { filtered: boolean }) {
   );
 }
 
-function Rows({ items, all }: { items: Invocation[]; all: boolean }) {
+function Rows({ items, all, days }: { items: Invocation[]; all: boolean; days: boolean }) {
   const slowest = Math.max(...items.map((one) => one.timings.total_ns));
   const navigate = useNavigate();
   return (
@@ -77,7 +78,7 @@ function Rows({ items, all }: { items: Invocation[]; all: boolean }) {
           {items.map((one) => (
             <Table.Tr key={one.id} className={classes.row} onClick={(event) => { if (!(event.target as Element).closest("a")) void navigate({ to: "/invocations/$id", params: { id: one.id } }); }}>
               <Table.Td className="num" style={{ whiteSpace: "nowrap" }}>
-                <Anchor size="sm" renderRoot={(props) => <Link to="/invocations/$id" params={{ id: one.id }} {...props} />} title={formatTime(one.time, { ms: true })}>{formatTime(one.time, { ms: true, date: false })}</Anchor>
+                <Anchor size="sm" renderRoot={(props) => <Link to="/invocations/$id" params={{ id: one.id }} {...props} />} title={formatTime(one.time, { ms: true })}>{days && `${formatDay(Date.parse(one.time))} `}{formatTime(one.time, { ms: !days, date: false })}</Anchor>
               </Table.Td>
               {all && <Table.Td style={{ whiteSpace: "nowrap" }}><Anchor c="inherit" size="sm" fw={550} renderRoot={(props) => <Link to="/functions/$name" params={{ name: one.function }} {...props} />}>{one.function}</Anchor> <Text span size="xs" c="var(--cove-muted)">v{one.version}</Text></Table.Td>}
               <Table.Td><Outcome outcome={one.outcome} type={one.error_type} /></Table.Td>

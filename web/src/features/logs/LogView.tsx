@@ -49,13 +49,11 @@ function LogFilters({ search, fixed }: { search: LogsSearch; fixed: boolean }) {
         {search.request_id && (
           <Button variant="light" rightSection={<IconX size={14} />} onClick={() => set({ request_id: undefined })} aria-label="Show all invocations" className="mono" size="sm">…{search.request_id.slice(-8)}</Button>
         )}
-        {some && (
-          <Tooltip label="Remove all filters">
-            <ActionIcon variant="subtle" color="gray" size={36} aria-label="Remove all filters" onClick={() => { set({ q: undefined, level: undefined, stream: undefined, function: undefined, request_id: undefined }); setRound(round + 1); }}><IconFilterOff size={17} /></ActionIcon>
-          </Tooltip>
-        )}
+        <Tooltip label="Remove all filters">
+          <ActionIcon variant="subtle" color="gray" size={36} aria-label="Remove all filters" disabled={!some} onClick={() => { set({ q: undefined, level: undefined, stream: undefined, function: undefined, request_id: undefined }); setRound(round + 1); }}><IconFilterOff size={17} /></ActionIcon>
+        </Tooltip>
       </div>
-      <RangeBar />
+      {fixed && <RangeBar />}
     </div>
   );
 }
