@@ -164,7 +164,10 @@ func (l *loop) linger() {
 	l.setReadDeadline(until)
 	n, _ := io.CopyBuffer(io.Discard, onlyReader{io.LimitReader(l.conn.Conn, lingerSize)}, l.buf)
 	if n == lingerSize {
-		time.Sleep(time.Until(until))
+		select {
+		case <-time.After(time.Until(until)):
+		case <-l.server.cut:
+		}
 	}
 }
 

@@ -23,6 +23,9 @@ type Server struct {
 	date    date
 	// closing is set when no connection is to be kept after its request.
 	closing atomic.Bool
+	// cut is closed when every connection is to end at once.
+	cut     chan struct{}
+	cutting sync.Once
 
 	mu       sync.Mutex
 	listener *listener
@@ -38,7 +41,7 @@ func (g *Gateway) Server() *Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	return &Server{opts: g.opts, handler: g, handed: newHanded(), all: newConnections(g.opts.MaxConnections, g.opts.Log), http: &http.Server{
+	return &Server{opts: g.opts, handler: g, handed: newHanded(), cut: make(chan struct{}), all: newConnections(g.opts.MaxConnections, g.opts.Log), http: &http.Server{
 		Handler:           g,
 		Protocols:         &protocols,
 		ReadHeaderTimeout: g.opts.HeadTimeout,
@@ -164,6 +167,7 @@ func (s *Server) drain(ctx context.Context) error {
 // Close cuts every connection.
 func (s *Server) Close() error {
 	s.end()
+	s.cutting.Do(func() { close(s.cut) })
 	err := s.http.Close()
 	s.all.closeAll()
 	return err
