@@ -171,17 +171,17 @@ func TestQueriesAgreeWithTheInvocationsOneByOne(t *testing.T) {
 	f := setup(t)
 	random := rand.New(rand.NewPCG(7, 7))
 	now := time.Now()
-	all := calls(random, 3000, now.AddDate(0, 0, -40), now)
+	all := calls(random, 1000, now.AddDate(0, 0, -40), now)
 	for i := range all {
 		f.recorder.Record(&all[i])
-		if i%1000 == 500 {
+		if i%400 == 200 {
 			f.flush() // Roll-ups are added to, also by a daemon that starts anew.
 			f.records.Close()
 			f.open()
 		}
 	}
 	f.flush()
-	for range 60 {
+	for range 40 {
 		q := Query{
 			From: now.Add(-time.Duration(random.Int64N(int64(41 * 24 * time.Hour)))), To: now.Add(time.Minute),
 			Function: []string{"", "f1", "f2"}[random.IntN(3)], Isolation: []string{"", "", "docker"}[random.IntN(3)],
