@@ -42,8 +42,10 @@ type instance struct {
 	// stuck is set when its end takes too long for anybody to count on what it
 	// has reserved. Only its keeper touches it.
 	stuck bool
-	// cpu is the sandbox's CPU time when it was measured last, in nanoseconds.
-	cpu atomic.Int64
+	// cpu is the sandbox's CPU time when it was measured last, in nanoseconds, and
+	// loaded what it was when the function had been loaded.
+	cpu    atomic.Int64
+	loaded time.Duration
 	// measured is when that was, in nanoseconds since 1970, and peak the most memory
 	// it held then. Both are for an instance that serves several requests at once.
 	measured, peak atomic.Int64

@@ -107,8 +107,11 @@ func (l *Lease) Usage(ctx context.Context) (cpu time.Duration, peak cove.ByteSiz
 		return 0, 0
 	}
 	l.in.peak.Store(int64(u.PeakMemory))
-	before := l.in.cpu.Swap(int64(u.CPU))
-	return max(0, u.CPU-time.Duration(before)), u.PeakMemory
+	before := time.Duration(l.in.cpu.Swap(int64(u.CPU)))
+	if !l.fresh() {
+		before = max(before, l.in.loaded) // Nobody waited for its start.
+	}
+	return max(0, u.CPU-before), u.PeakMemory
 }
 
 // Ending says how the sandbox ended, after its stream did. It waits for three

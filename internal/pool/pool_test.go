@@ -345,3 +345,26 @@ func TestLife(t *testing.T) {
 		}
 	})
 }
+
+func TestWhoWaitedForAStartIsToldItsProcessorTime(t *testing.T) {
+	t.Parallel()
+	for name, warmed := range map[string]bool{"of a start in the request": false, "of one before": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, _ := setup(t, &pooltest.Driver{}, cove.GiB)
+			if warmed {
+				if _, err := p.Warm(t.Context(), version(nil), 1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l, err := p.Acquire(t.Context(), version(nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Release()
+			if cpu, _ := l.Usage(t.Context()); (cpu == 0) != warmed {
+				t.Errorf("told %v", cpu)
+			}
+		})
+	}
+}

@@ -241,6 +241,9 @@ func (g *group) develop(c *cell, class cove.StartClass) (*instance, error) {
 		g.fail(in, "init failed")
 		return nil, err
 	}
+	if u, err := in.sandbox.Usage(g.pool.ending); err == nil {
+		in.loaded = u.CPU
+	}
 	return in, nil
 }
 
