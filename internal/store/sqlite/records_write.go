@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/covefn/cove"
@@ -69,29 +71,53 @@ func (b *batch) rollups(rollups []store.Rollup) error {
 	return nil
 }
 
+// rowsPerInsert is how many records one statement writes where there are as many:
+// what a statement costs is then shared by all of them.
+const rowsPerInsert = 32
+
+const (
+	insertInvocations = `INSERT INTO invocations (n, ` + invocationColumns + `) VALUES `
+	invocationRow     = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+)
+
 func (b *batch) invocations(invocations []cove.Invocation) error {
+	for _, rows := range []int{rowsPerInsert, 1} {
+		n := len(invocations) / rows * rows
+		if err := b.insert(invocations[:n], rows); err != nil {
+			return err
+		}
+		invocations = invocations[n:]
+	}
+	return nil
+}
+
+// insert writes invocations, so many with each statement.
+func (b *batch) insert(invocations []cove.Invocation, rows int) error {
 	if len(invocations) == 0 {
 		return nil
 	}
-	put, err := b.tx.PrepareContext(b.ctx, `INSERT INTO invocations (n, `+invocationColumns+`)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+	put, err := b.tx.PrepareContext(b.ctx, insertInvocations+strings.Repeat(invocationRow+", ", rows-1)+invocationRow)
 	if err != nil {
 		return err
 	}
 	defer put.Close()
-	for i := range invocations {
-		v := &invocations[i]
-		id, err := b.id(store.Series{Function: v.Function})
-		if err != nil {
-			return err
+	var args []any
+	for chunk := range slices.Chunk(invocations, rows) {
+		args = args[:0]
+		for i := range chunk {
+			v := &chunk[i]
+			id, err := b.id(store.Series{Function: v.Function})
+			if err != nil {
+				return err
+			}
+			b.last = max(b.last+1, toMicros(v.Time.Add(v.Timings.Total)))
+			t := &v.Timings
+			args = append(args, b.last, v.ID, id.function, v.Version, v.Isolation, v.Instance, string(v.Kind), v.Time.UnixNano(),
+				string(v.Start), v.Outcome, string(v.Fault), v.Status, v.Error, v.ErrorType, v.Method, v.Path, v.Trace,
+				int64(t.Queue), int64(t.Start), int64(t.Init), int64(t.Run), int64(t.Total), int64(v.Billed),
+				v.BytesIn, v.BytesOut, int64(v.CPU), int64(v.PeakMemory))
 		}
-		b.last = max(b.last+1, toMicros(v.Time.Add(v.Timings.Total)))
-		t := &v.Timings
-		_, err = put.ExecContext(b.ctx, b.last, v.ID, id.function, v.Version, v.Isolation, v.Instance, string(v.Kind), v.Time.UnixNano(),
-			string(v.Start), v.Outcome, string(v.Fault), v.Status, v.Error, v.ErrorType, v.Method, v.Path, v.Trace,
-			int64(t.Queue), int64(t.Start), int64(t.Init), int64(t.Run), int64(t.Total), int64(v.Billed),
-			v.BytesIn, v.BytesOut, int64(v.CPU), int64(v.PeakMemory))
-		if err != nil {
+		if _, err := put.ExecContext(b.ctx, args...); err != nil {
 			return err
 		}
 	}
