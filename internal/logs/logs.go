@@ -1,9 +1,10 @@
-// Package logs keeps the latest output of every function in memory: what its
-// handlers printed, by invocation, and what the platform has to say about them.
+// Package logs has the output of every function: what its handlers printed, by
+// invocation, and what the platform has to say about them.
 //
 // A Stream takes the bytes that one sandbox writes and finds out which
-// invocation each of them belongs to; a Book holds the lines of all functions,
-// bounded per function and in all.
+// invocation each of them belongs to; a Book holds the latest lines of all functions
+// in memory, bounded per function and in all, and hands every line to a Keeper, which
+// keeps it for longer.
 package logs
 
 import (
