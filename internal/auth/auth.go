@@ -207,7 +207,7 @@ func (s *Service) remove(ctx context.Context, id string) error {
 		delete(set.byID, id)
 	}
 	s.tokens.Store(set)
-	s.dropSessions(func(c *store.Session) bool { return c.Token == id })
+	s.dropAccess(func(_, token string) bool { return token == id })
 	return nil
 }
 

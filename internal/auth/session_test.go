@@ -305,6 +305,20 @@ func TestSessions(t *testing.T) {
 		}
 	})
 
+	t.Run("a link of a user ends with the password", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		f.user(t, "ada", RoleAdmin)
+		in := f.signIn(t, Attempt{Name: "ada", Password: password})
+		code, _, _ := f.Link(in.Caller)
+		_, err := f.ChangeUser(t.Context(), "ada", UserChange{Password: new("another secret")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.SignIn(t.Context(), Attempt{Code: code})
+		wantCode(t, err, cove.CodeUnauthenticated)
+	})
+
 	t.Run("sessions come and go while others are used", func(t *testing.T) {
 		t.Parallel()
 		f := setup(t)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -226,13 +227,11 @@ func (s *Service) endSessions(ctx context.Context, hashes [][32]byte) error {
 	return s.store.DeleteSessions(ctx, hashes...)
 }
 
-// dropSessions forgets those that the store has ended by itself.
-func (s *Service) dropSessions(which func(*store.Session) bool) {
+// dropAccess forgets the sessions that the store has ended by itself, and the
+// links that would begin others.
+func (s *Service) dropAccess(which func(user, token string) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for hash, h := range s.sessions {
-		if which(&h.Session) {
-			delete(s.sessions, hash)
-		}
-	}
+	maps.DeleteFunc(s.sessions, func(_ [32]byte, h *heldSession) bool { return which(h.User, h.Token) })
+	maps.DeleteFunc(s.links, func(_ [32]byte, l link) bool { return which(l.user, l.token) })
 }

@@ -134,7 +134,7 @@ func (s *Service) ChangeUser(ctx context.Context, name string, change UserChange
 	}
 	s.setUser(u)
 	if end {
-		s.dropSessions(func(c *store.Session) bool { return c.User == name })
+		s.dropAccess(func(user, _ string) bool { return user == name })
 	}
 	if change.Password != nil {
 		s.byName.forgive(name, true)
@@ -162,7 +162,7 @@ func (s *Service) DeleteUser(ctx context.Context, name string) error {
 	s.mu.Lock()
 	delete(s.users, name)
 	s.mu.Unlock()
-	s.dropSessions(func(c *store.Session) bool { return c.User == name })
+	s.dropAccess(func(user, _ string) bool { return user == name })
 	return nil
 }
 
