@@ -128,8 +128,12 @@ func (r *Recorder) Start() {
 // for ctx. It must come after Start.
 func (r *Recorder) Close(ctx context.Context) error {
 	close(r.stop)
-	<-r.stopped
-	return r.Flush(ctx)
+	select {
+	case <-r.stopped:
+		return r.Flush(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Record counts v and puts its record into the queue; where that is full the
