@@ -175,12 +175,13 @@ func (l *loop) linger() {
 type onlyReader struct{ io.Reader }
 
 // send writes p: at once, as nearly always there is room for it, and else with
-// the time that a caller has to take it.
+// the time that a caller has to take it. That is tried also where the first way
+// fails: it does when the time has passed that an earlier answer was given.
 func (l *loop) send(p []byte) error {
 	l.out, l.sent = p, 0
 	err := l.raw.Write(l.writing)
 	l.out = nil
-	if err == nil && l.sent < len(p) {
+	if l.sent < len(p) {
 		_, err = l.conn.Write(p[l.sent:])
 	}
 	return err

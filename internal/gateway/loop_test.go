@@ -327,3 +327,39 @@ func TestRefusedBodies(t *testing.T) {
 		}
 	}
 }
+
+// TestTheTimeOfAnAnswerIsItsOwn has a caller get something long after a large
+// answer, for which a time was set that has passed.
+func TestTheTimeOfAnAnswerIsItsOwn(t *testing.T) {
+	t.Parallel()
+	const patience = 300 * time.Millisecond
+	t.Run("the next answer on the connection", func(t *testing.T) {
+		t.Parallel()
+		w := setup(t, Options{Invoke: text(strings.Repeat("x", 64<<10)), WriteTimeout: patience}, function("f", "/f"))
+		r := w.raw()
+		for range 2 {
+			r.say("GET /f HTTP/1.1\r\nHost: h\r\n\r\n")
+			if a := r.answer("GET"); a.StatusCode != http.StatusOK || len(a.text) != 64<<10 {
+				t.Errorf("%s with %d bytes", a.Status, len(a.text))
+			}
+			time.Sleep(patience + 100*time.Millisecond)
+		}
+	})
+	t.Run("the next piece of a streamed one", func(t *testing.T) {
+		t.Parallel()
+		pieces := doFunc(func(_ context.Context, _ *invoke.Request, sink invoke.Sink) *cove.Error {
+			_ = sink.Begin(&runtime.Head{})
+			_ = sink.Chunk(make([]byte, 32<<10))
+			time.Sleep(patience + 100*time.Millisecond)
+			if err := sink.Chunk([]byte("end")); err != nil {
+				t.Error(err)
+			}
+			sink.End(nil)
+			return nil
+		})
+		w := setup(t, Options{Invoke: pieces, WriteTimeout: patience}, function("f", "/f"))
+		if a := w.send(w.client(false), http.MethodGet, "/f", ""); len(a.text) != 32<<10+3 {
+			t.Errorf("%d bytes", len(a.text))
+		}
+	})
+}
