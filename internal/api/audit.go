@@ -105,7 +105,7 @@ func noteDetail(ctx context.Context, detail string) { noteOf(ctx).detail = detai
 // field.
 func noteLogin(ctx context.Context, in wire.Login, c *auth.Caller, err error) {
 	n := noteOf(ctx)
-	n.actor, n.detail = "somebody", "with a password"
+	n.actor, n.detail, n.skip = "somebody", "with a password", false
 	if in.Code != "" {
 		n.detail = "with a one-time link"
 	}

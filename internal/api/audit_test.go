@@ -107,6 +107,14 @@ func TestNobodyPushesOthersOutOfTheAuditLog(t *testing.T) {
 	if n := len(audit(t, s, "deleteUser")); n != 101 {
 		t.Errorf("another caller's entry is missing: there are %d", n)
 	}
+	for _, body := range []string{"", "{", "{}", `{"name":"ada"}`, `{"code":"x","name":"ada"}`, `{"name":"ada","password":"` + strings.Repeat("x", 2000) + `"}`} {
+		if a := (caller{t, s, ""}).json("POST", sessionPath, body); a.StatusCode != 400 {
+			t.Errorf("%s: %s", body, a.Status)
+		}
+	}
+	if entries := audit(t, s, "login"); len(entries) != 0 {
+		t.Errorf("what was no attempt to sign in is in the audit log: %+v", entries)
+	}
 }
 
 func TestTheAuditLogIsReadPageByPage(t *testing.T) {

@@ -54,6 +54,8 @@ func wireWho(c *auth.Caller) wire.Who {
 }
 
 func (a *API) login(w http.ResponseWriter, r *http.Request) error {
+	// What is no attempt to sign in is not counted, and so must not fill the audit log.
+	noteOf(r.Context()).skip = true
 	body, err := a.readJSON(w, r, maxLogin)
 	if err != nil {
 		return err
