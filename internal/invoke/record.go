@@ -1,6 +1,7 @@
 package invoke
 
 import (
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -16,19 +17,27 @@ const (
 // newRecord is the record of r as it begins.
 func newRecord(r *Request) *cove.Invocation {
 	v := r.Version
-	return &cove.Invocation{
+	record := &cove.Invocation{
 		ID: r.ID, Function: v.Function, Version: v.Number, Isolation: v.Config.Isolation,
 		Kind: r.Kind, Time: r.Arrived, Outcome: cove.OutcomeOK, BytesIn: int64(len(r.Payload)),
 		Method: r.Method, Path: cut(r.Path, maxPath), Trace: traceID(r.Trace),
 	}
+	// These may be parts of the request's head, all of which a record that waits to
+	// be kept would hold in memory. They are copied together, as that is one piece.
+	own := record.ID + record.Method + record.Path + record.Trace
+	for _, text := range []*string{&record.ID, &record.Method, &record.Path, &record.Trace} {
+		n := len(*text)
+		*text, own = own[:n], own[n:]
+	}
+	return record
 }
 
 // fail puts an error into a record.
 func fail(record *cove.Invocation, err *cove.Error) {
 	record.Outcome, record.Fault = string(err.Code), err.Code.Fault()
-	record.Error = cut(err.Message, maxError)
+	record.Error = strings.Clone(cut(err.Message, maxError))
 	if err.Function != nil {
-		record.ErrorType = cut(err.Function.Type, maxPath)
+		record.ErrorType = strings.Clone(cut(err.Function.Type, maxPath))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/covefn/cove"
 )
@@ -44,6 +45,26 @@ func TestRecord(t *testing.T) {
 		fail(r, &cove.Error{Code: cove.CodeFunctionError, Message: strings.Repeat("x", 2000), Function: &cove.FunctionError{Type: "ValueError"}})
 		if r.Outcome != "function_error" || r.Fault != cove.FaultFunction || len(r.Error) != 1024 || r.ErrorType != "ValueError" {
 			t.Errorf("got %+v", r)
+		}
+	})
+
+	t.Run("keeps nothing of the head and of the error but what it says", func(t *testing.T) {
+		t.Parallel()
+		head := strings.Repeat("GET /path "+parent+" r-1 ", 1000)
+		part := func(s string) string { at := strings.Index(head, s); return head[at : at+len(s)] }
+		r := newRecord(&Request{ID: part("r-1"), Method: part("GET"), Path: part("/path"), Trace: part(parent), Version: request.Version})
+		if r.ID != "r-1" || r.Method != "GET" || r.Path != "/path" || r.Trace != parent[3:35] {
+			t.Errorf("got %+v", r)
+		}
+		fail(r, &cove.Error{Code: cove.CodeFunctionError, Message: head, Function: &cove.FunctionError{Type: head}})
+		within := func(s string) bool {
+			at, from := uintptr(unsafe.Pointer(unsafe.StringData(s))), uintptr(unsafe.Pointer(unsafe.StringData(head)))
+			return at >= from && at < from+uintptr(len(head))
+		}
+		for _, s := range []string{r.ID, r.Method, r.Path, r.Trace, r.Error, r.ErrorType} {
+			if within(s) {
+				t.Errorf("%q is a part of the whole", s)
+			}
 		}
 	})
 
