@@ -55,6 +55,9 @@ type Tracer struct {
 
 	wake       chan struct{}
 	stop, done chan struct{}
+	// sending ends when what Run sends is to be given up; giveUp ends it.
+	sending context.Context
+	giveUp  context.CancelFunc
 	// complained is when a failure was logged last.
 	complained time.Time
 }
@@ -80,8 +83,9 @@ func URL(endpoint string) (string, error) {
 
 // New returns a tracer that sends to url, see URL. It sends nothing before Run.
 func New(url, version string, log *slog.Logger) *Tracer {
+	sending, giveUp := context.WithCancel(context.Background())
 	return &Tracer{
-		url: url, version: version, log: log,
+		url: url, version: version, log: log, sending: sending, giveUp: giveUp,
 		http: &http.Client{Timeout: sendTimeout, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute}},
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -100,14 +104,17 @@ func (t *Tracer) Run() {
 			case <-tick.C:
 			case <-t.wake:
 			}
-			t.sendAll(context.Background())
+			t.sendAll(t.sending)
 		}
 	}()
 }
 
-// Close sends what is left, for as long as ctx. It must come after Run.
+// Close sends what is left, for as long as ctx, also where the collector does not
+// answer. It must come after Run.
 func (t *Tracer) Close(ctx context.Context) {
+	defer t.giveUp()
 	close(t.stop)
+	defer context.AfterFunc(ctx, t.giveUp)()
 	<-t.done
 	t.sendAll(ctx)
 	t.http.CloseIdleConnections()

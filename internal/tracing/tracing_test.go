@@ -3,6 +3,7 @@ package tracing_test
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -150,6 +151,30 @@ func TestTracer(t *testing.T) {
 		tracer.Close(ctx)
 		if ctx.Err() != nil {
 			t.Error("it took too long")
+		}
+	})
+
+	t.Run("a collector that does not answer does not hold up the end", func(t *testing.T) {
+		t.Parallel()
+		came := make(chan struct{}, 1)
+		silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			came <- struct{}{}
+			<-r.Context().Done()
+		}))
+		t.Cleanup(silent.Close)
+		tracer := tracing.New(silent.URL, "1.2.3", slog.New(slog.DiscardHandler))
+		tracer.Run()
+		for range 600 {
+			tracer.End("", tracer.Start(""), &call)
+		}
+		<-came
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		began := time.Now()
+		tracer.Close(ctx)
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("it took %s", took)
 		}
 	})
 }
