@@ -150,7 +150,9 @@ func (in *input) readRest() {
 		}
 		buf := in.stream.book.buffer()
 		defer in.stream.book.buffers.Put(buf)
-		for err == nil && n > 0 {
+		// What is printed without end must not hold up the answer: beyond the limit
+		// nothing is kept, and what waited when the answer came was less.
+		for left := invocationLimit; err == nil && n > 0 && left > 0; left -= n {
 			if n, err = read(fd, buf[:]); err == nil && n > 0 {
 				_, _ = in.Write(buf[:n])
 			}

@@ -214,3 +214,23 @@ func (s *Stream) drained() bool {
 	defer s.mu.Unlock()
 	return s.inputs[1].open
 }
+
+func TestTheEndOfAnInvocationDoesNotWaitForWhatIsPrintedWithoutEnd(t *testing.T) {
+	t.Parallel()
+	endless, err := os.Open("/dev/zero")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer endless.Close()
+	s := NewBook().Stream("f", 1, "i")
+	s.local, s.inputs[1].open = true, true
+	s.inputs[0].raw, s.inputs[1].raw = rawConn(endless), rawConn(endless)
+	g := s.Begin("r")
+	ended := make(chan struct{})
+	go func() { defer close(ended); g.End() }()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits")
+	}
+}
