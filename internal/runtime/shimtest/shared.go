@@ -440,6 +440,21 @@ func addLife(add adder) {
 			t.Error("usable while a handler runs that was given up")
 		}
 	})
+	add("a call that is given up before it could begin has ended, too", forms{
+		coroutine:  "import time\nasync def handler(event, context):\n    time.sleep(event)\n    return 'slept'\n",
+		javascript: "exports.handler = async (event) => { const end = Date.now() + event * 1000; while (Date.now() < end); return 'slept'; };\n",
+	}, func(t *testing.T, h *shared) {
+		holds := h.direct("holds", "1")
+		time.Sleep(300 * time.Millisecond) // Until the handler has the thread.
+		late := h.begin("late", cove.KindDirect, "0", 100*time.Millisecond)
+		if <-late.done; !errors.Is(late.err, os.ErrDeadlineExceeded) {
+			t.Errorf("error %v", late.err)
+		}
+		if got := holds.result(t, h); got != `"slept"` {
+			t.Errorf("answer %s", got)
+		}
+		awaits(t, "the end of the call", h.mux.Usable)
+	})
 	add("a worker that prints without end holds up nobody", forms{
 		plain: "def handler(event, context):\n    while event == 'flood': print('x' * 1000)\n    return event\n",
 	}, func(t *testing.T, h *shared) {

@@ -27,7 +27,7 @@ class Call:
         # What begins a line, by the descriptor that it was printed to.
         self.tags = {1: self.marker + b":", 2: self.marker + b"!"}
         self.partial = {}
-        self.begun = self.cancelled = self.done = False
+        self.started = self.begun = self.cancelled = self.done = False
         self.credit = WINDOW
         self.task = self.room = None
 

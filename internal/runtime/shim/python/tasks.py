@@ -44,7 +44,8 @@ class Tasks:
             call = self.calls.get(ident)
             if call is not None:
                 call.cancelled = True
-                call.task.cancel()
+                if call.started:  # Or asyncio would end the task before run has begun.
+                    call.task.cancel()
         elif kind == CREDIT:
             call = self.calls.get(ident)
             if call is not None:
@@ -63,7 +64,10 @@ class Tasks:
         began = monotonic()
         head, data, http = call.head, call.data, call.head["kind"] == "http"
         call.data = None
+        call.started = True
         try:
+            if call.cancelled:
+                raise Failure("Runtime.Cancelled", "the call was given up")
             event = http_event(head, data[call.split :]) if http else direct_event(data[call.split :])
             del data
             value = Shim.handler(event, Context(Shim.function, head))
