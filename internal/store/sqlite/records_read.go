@@ -13,10 +13,11 @@ import (
 	"github.com/covefn/cove/internal/store"
 )
 
-// Rollup implements store.Records.
+// Rollup implements store.Records. It reads where it is written, since who writes
+// must not wait for those who search.
 func (r *Records) Rollup(ctx context.Context, s store.Series, resolution store.Resolution, minutes int64) ([]byte, error) {
 	var data []byte
-	err := r.read.QueryRowContext(ctx, `SELECT data FROM rollups WHERE function = (SELECT id FROM names WHERE name = ?1)
+	err := r.write.QueryRowContext(ctx, `SELECT data FROM rollups WHERE function = (SELECT id FROM names WHERE name = ?1)
 		AND resolution = ? AND time = ? AND series = (SELECT s.id FROM series s JOIN names f ON f.id = s.function
 		WHERE f.name = ?1 AND s.version = ? AND s.isolation = ?)`,
 		s.Function, int64(resolution), minutes, s.Version, s.Isolation).Scan(&data)
