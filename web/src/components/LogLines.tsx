@@ -1,6 +1,8 @@
 import { UnstyledButton } from "@mantine/core";
 import { memo, useState, type ReactNode } from "react";
 
+import { pretty as overLines } from "@/lib/json";
+
 import { formatTime } from "./format";
 import classes from "./LogLines.module.css";
 
@@ -65,12 +67,7 @@ const Line = memo(
 
 /** A line that is a JSON object or list, over several lines; undefined for any other. */
 export function pretty(text: string): string | undefined {
-  if (!/^\s*[[{]/.test(text)) return undefined;
-  try {
-    return JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return undefined;
-  }
+  return /^\s*[[{]/.test(text) ? overLines(text) : undefined;
 }
 
 /** The places of a text where something is found, in capitals or not. */

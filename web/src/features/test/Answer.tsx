@@ -14,7 +14,7 @@ import { phases } from "@/lib/words";
 import classes from "./Answer.module.css";
 import { tidy } from "./request";
 
-export type Answered = { kind: "event"; result: Result } | { kind: "http"; result: RouteResult };
+export type Answered = { kind: "event"; result: Result; answer: string } | { kind: "http"; result: RouteResult };
 
 interface Props {
   answered: Answered | undefined;
@@ -39,7 +39,7 @@ function Answers({ answered }: { answered: Answered }) {
   const { result } = answered;
   const record = result.invocation;
   const tabs: [string, string, ReactNode][] = [
-    ["answer", "Answer", answered.kind === "event" ? <EventAnswer result={answered.result} /> : <Body result={answered.result} />],
+    ["answer", "Answer", answered.kind === "event" ? <EventAnswer result={answered.result} answer={answered.answer} /> : <Body result={answered.result} />],
     ...(answered.kind === "http" ? [["headers", "Headers", <Headers key="headers" headers={answered.result.headers} />] as [string, string, ReactNode]] : []),
     ["log", `Log (${result.logs.length})`, <Log key="log" logs={result.logs} />],
     ["time", "Timings", record ? <Timings key="time" record={record} /> : <Text size="sm" c="var(--cove-muted)">No function was called.</Text>],
@@ -71,7 +71,7 @@ function Head({ answered }: { answered: Answered }) {
   );
 }
 
-function EventAnswer({ result }: { result: Result }) {
+function EventAnswer({ result, answer }: { result: Result; answer: string }) {
   if (result.error) {
     const stack = result.error.error?.stackTrace?.join("\n");
     return (
@@ -81,7 +81,7 @@ function EventAnswer({ result }: { result: Result }) {
       </>
     );
   }
-  return <pre className={classes.text} tabIndex={0} aria-label="Answer as text">{JSON.stringify(result.answer, null, 2) ?? "null"}</pre>;
+  return <pre className={classes.text} tabIndex={0} aria-label="Answer as text">{answer}</pre>;
 }
 
 function Body({ result }: { result: RouteResult }) {

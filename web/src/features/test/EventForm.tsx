@@ -1,16 +1,16 @@
 import { ActionIcon, Button, Group, Kbd, Modal, Select, Stack, Text, TextInput, Tooltip } from "@mantine/core";
 import { IconDeviceFloppy, IconPlayerPlay, IconTrash } from "@tabler/icons-react";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 
-import { putEvent } from "@/api/gen";
-import { deleteEventMutation, listEventsOptions, listEventsQueryKey } from "@/api/gen/@tanstack/react-query.gen";
+import { listEvents, putEvent } from "@/api/gen";
+import { deleteEventMutation } from "@/api/gen/@tanstack/react-query.gen";
 import { CodeEditor } from "@/components/code";
 import { notifyDone, notifyError } from "@/components/notify";
 import { ErrorState } from "@/components/states";
 
 import classes from "./Answer.module.css";
-import { badJson, goodName } from "./request";
+import { badJson, goodName, readEvents, type Saved } from "./request";
 import { useSendKey } from "./useSendKey";
 
 interface Props {
@@ -25,15 +25,25 @@ interface Props {
   may: boolean;
 }
 
+/** The saved events of a function; see readEvents. */
+function savedOptions(name: string) {
+  return queryOptions({
+    queryKey: ["events", name],
+    queryFn: async ({ signal }): Promise<Saved[]> => {
+      const { data } = await listEvents({ path: { name }, parseAs: "text", signal, throwOnError: true });
+      return readEvents(data as unknown as string);
+    },
+  });
+}
+
 /** An event, written here or saved before. */
 export function EventForm({ name, saved, onChoose, event, onChange, onSend, pending, may }: Props) {
   const queryClient = useQueryClient();
-  const events = useQuery(listEventsOptions({ path: { name } }));
-  const items = events.data?.items ?? [];
+  const items = useQuery(savedOptions(name)).data ?? [];
   const chosen = items.find((one) => one.name === saved);
   const [saving, setSaving] = useState(false);
   const wrong = badJson(event);
-  const stored = chosen && JSON.stringify(chosen.body, null, 2);
+  const stored = chosen?.body;
   useEffect(() => {
     if (stored !== undefined) onChange(stored);
     // Only when another one is chosen, or it was changed elsewhere.
@@ -45,12 +55,12 @@ export function EventForm({ name, saved, onChoose, event, onChange, onSend, pend
       notifyDone("The event is deleted");
     },
     onError: notifyError,
-    onSettled: () => queryClient.invalidateQueries({ queryKey: listEventsQueryKey({ path: { name } }) }),
+    onSettled: () => queryClient.invalidateQueries({ queryKey: savedOptions(name).queryKey }),
   });
   const ready = may && !wrong && !pending;
   const keys = useSendKey(ready, onSend);
   return (
-    <Stack gap="sm" onKeyDown={keys}>
+    <Stack gap="sm" onKeyDownCapture={keys}>
       <Group gap={8} wrap="nowrap">
         <Select aria-label="Saved event" placeholder={items.length === 0 ? "No saved events" : "Saved events"} data={items.map((one) => one.name)} value={chosen?.name ?? null} onChange={(value) => onChoose(value ?? undefined)} clearable searchable disabled={items.length === 0} style={{ flex: 1 }} />
         <Tooltip label="Save this event"><ActionIcon variant="default" size={36} aria-label="Save this event" disabled={!may || wrong !== undefined} onClick={() => setSaving(true)}><IconDeviceFloppy size={17} /></ActionIcon></Tooltip>
@@ -85,7 +95,7 @@ function SaveEvent({ fn, opened, onClose, event, first, onSaved }: SaveProps) {
   const save = useMutation({
     mutationFn: async (as: string) => putEvent({ path: { name: fn, event: as }, body: event, bodySerializer: (body: unknown) => body as string, throwOnError: true }),
     onSuccess: async (_data, as) => {
-      await queryClient.invalidateQueries({ queryKey: listEventsQueryKey({ path: { name: fn } }) });
+      await queryClient.invalidateQueries({ queryKey: savedOptions(fn).queryKey });
       onSaved(as);
       notifyDone(`Saved as ${as}`);
       onClose();

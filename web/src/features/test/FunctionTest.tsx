@@ -3,7 +3,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { useParams, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 
-import { invokeFunction, testRoute, type Result, type RouteResult } from "@/api/gen";
+import { invokeFunction, testRoute, type RouteResult } from "@/api/gen";
 import { getFunctionOptions } from "@/api/gen/@tanstack/react-query.gen";
 import { useMay } from "@/api/who";
 import grid from "@/components/grid.module.css";
@@ -12,7 +12,7 @@ import { useSetSearch } from "@/components/RangeBar";
 import { Answer, type Answered } from "./Answer";
 import { EventForm } from "./EventForm";
 import { RequestForm } from "./RequestForm";
-import { examplePath, headersOf, hasBody, type Composed } from "./request";
+import { examplePath, headersOf, hasBody, readResult, type Composed } from "./request";
 import { testSearch, type TestSearch } from "./search";
 
 /** Calls a function with an event or a request that is composed here, and shows what it answered. */
@@ -30,8 +30,8 @@ export function FunctionTest() {
   const invoke = useMutation({
     mutationFn: async (text: string): Promise<Answered> => {
       // The text as it was written: a number of many digits would not survive being read.
-      const { data } = await invokeFunction({ path: { name }, body: text, bodySerializer: (body: unknown) => body as string, throwOnError: true });
-      return { kind: "event", result: data as Result };
+      const { data } = await invokeFunction({ path: { name }, body: text, bodySerializer: (body: unknown) => body as string, parseAs: "text", throwOnError: true });
+      return { kind: "event", ...readResult(data as unknown as string) };
     },
   });
   const send = useMutation({

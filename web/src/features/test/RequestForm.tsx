@@ -20,7 +20,7 @@ export function RequestForm({ request, route, onChange, onSend, pending, may }: 
   const ready = may && request.path.startsWith("/") && !pending;
   const keys = useSendKey(ready, onSend);
   return (
-    <Stack gap="sm" onKeyDown={keys}>
+    <Stack gap="sm" onKeyDownCapture={keys}>
       {route === undefined && <Alert variant="light" color="yellow">This function has no route: another function may answer, or none. Give it one in its settings, or call it with an event.</Alert>}
       <Group gap={8} wrap="nowrap" align="flex-start">
         <Select aria-label="Method" data={methods} value={request.method} onChange={(method) => method && set({ method })} w={112} allowDeselect={false} />

@@ -1,3 +1,6 @@
+import type { Result } from "@/api/gen";
+import { partsOf, pretty } from "@/lib/json";
+
 /** A header as it is edited. */
 export interface Header {
   name: string;
@@ -24,10 +27,14 @@ export function badJson(text: string): string | undefined {
   }
 }
 
-/** A path that a route matches: "/hello/{name}" becomes "/hello/name". */
+/**
+ * A path that a route matches: "/hello/{name}" becomes "/hello/name". A wildcard for
+ * the rest of the path matches nothing too, which is more likely to be there than
+ * anything that could be made up: "/items/{id...}" becomes "/items/".
+ */
 export function examplePath(route: string | undefined): string {
   if (!route) return "/";
-  return route.replaceAll(/\{([^}.]*)(\.\.\.)?\}/g, (_all, name: string) => (name === "$" ? "" : name));
+  return route.replace(/\{([^}]*\.\.\.|\$)\}$/, "").replaceAll(/\{([^}]*)\}/g, "$1");
 }
 
 /** The headers that are sent: those that have a name, the last of equal ones. */
@@ -49,10 +56,26 @@ export const goodName = (name: string) => /^[\p{L}\p{N}]([\p{L}\p{N} ._-]{0,61}[
 
 /** A text as it is shown: JSON over several lines, everything else as it is. */
 export function tidy(text: string): string {
-  if (!/^\s*[[{"]/.test(text)) return text;
-  try {
-    return JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return text;
-  }
+  return (/^\s*[[{"]/.test(text) ? pretty(text) : undefined) ?? text;
+}
+
+/** What the API answers to a direct call, with the function's answer as it is written there. */
+export function readResult(text: string): { result: Result; answer: string } {
+  const answer = partsOf(text).get("answer") ?? "null";
+  return { result: JSON.parse(text) as Result, answer: pretty(answer) ?? answer };
+}
+
+/** A saved event, its body as it was written but for its lines. */
+export interface Saved {
+  name: string;
+  body: string;
+}
+
+/** The saved events of the API's list. */
+export function readEvents(text: string): Saved[] {
+  return [...partsOf(partsOf(text).get("items") ?? "[]").values()].map((item) => {
+    const parts = partsOf(item);
+    const body = parts.get("body") ?? "null";
+    return { name: String(JSON.parse(parts.get("name") ?? '""')), body: pretty(body) ?? body };
+  });
 }
