@@ -112,6 +112,30 @@ test("settings are checked as one types, and a secret is written but never shown
   expect(page).not.toContain("hush");
 });
 
+test("browsers of other origins are let in with the methods and headers that the settings name", async ({ admin, api, gateway }) => {
+  await api.deploy("open", greeter("x"));
+  await admin.goto("/functions/open/settings");
+  const add = async (label: string, text: string) => {
+    await admin.getByRole("textbox", { name: label }).fill(text);
+    await admin.keyboard.press("Enter");
+  };
+  await add("Browsers of other origins (CORS)", "https://app.example.com");
+  await add("Headers they may send", "X A");
+  await expect(admin.getByText("X A is no name of a header")).toBeVisible();
+  await admin.getByRole("textbox", { name: "Headers they may send" }).press("Backspace");
+  await add("Headers they may send", "X-Sent");
+  await add("Headers they may read", "X-Read");
+  await admin.getByLabel("Preflights are kept for").fill("10m");
+  await expect(admin.getByText("4 changes")).toBeVisible();
+  await look(admin, "settings-cors");
+  await admin.getByRole("button", { name: "Save" }).click();
+  await expect(admin.getByText("Saved: version 2 serves now")).toBeVisible();
+  const asked = await fetch(`${gateway}/open`, { method: "OPTIONS", headers: { Origin: "https://app.example.com", "Access-Control-Request-Method": "PUT" } });
+  expect([asked.headers.get("access-control-allow-headers"), asked.headers.get("access-control-max-age")]).toEqual(["X-Sent", "600"]);
+  const answer = await fetch(`${gateway}/open`, { headers: { Origin: "https://app.example.com" } });
+  expect(answer.headers.get("access-control-expose-headers")).toContain("X-Read");
+});
+
 test("a function is made from a folder and from an archive", async ({ admin, api, gateway }) => {
   for (const name of ["from-folder", "from-archive"]) await api.remove(name);
   const folder = await mkdtemp(join(tmpdir(), "cove-folder-"));
@@ -121,6 +145,8 @@ test("a function is made from a folder and from an archive", async ({ admin, api
     await writeFile(join(folder, "lib/words.py"), "words = 'of a folder'\n");
     await writeFile(join(folder, "cove.yaml"), "name: from-folder\nruntime: python\nroute: /from-folder\nmemory: 96MiB\n");
     await writeFile(join(folder, ".env"), "SECRET=1\n");
+    await writeFile(join(folder, ".coveignore"), "*.md\n");
+    await writeFile(join(folder, "NOTES.md"), "not for the package\n");
     await admin.goto("/create?from=folder");
     await look(admin, "create-folder");
     await admin.getByTestId("folder-input").setInputFiles(folder);

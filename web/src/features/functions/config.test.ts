@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import type { Config } from "@/api/gen";
 
-import { checkForm, countChanges, formOf, patchOf, wrongName, wrongRoute, type Form } from "./config";
+import { checkForm, countChanges, fieldOf, formOf, patchOf, wrongName, wrongRoute, type Form } from "./config";
 
 const config: Config = {
   name: "hello",
@@ -65,9 +65,27 @@ describe("the settings", () => {
     [{ handler: "main" }, "handler"],
     [{ description: "x".repeat(257) }, "description"],
     [{ corsOrigins: ["example.com"] }, "cors"],
+    [{ corsOrigins: ["https://a.example/path"] }, "cors"],
     [{ corsOrigins: ["*"], corsCredentials: true }, "cors"],
+    [{ corsOrigins: ["*"], corsHeaders: Array.from({ length: 100 }, (_, i) => `x-${i}`) }, "cors"],
+    [{ corsOrigins: ["*"], corsHeaders: ["x a"] }, "corsHeaders"],
+    [{ corsOrigins: ["*"], corsExposeHeaders: ["x:"] }, "corsExposeHeaders"],
+    [{ corsOrigins: ["*"], corsMaxAge: "25h" }, "corsMaxAge"],
+    [{ corsOrigins: ["*"], corsMaxAge: "10" }, "corsMaxAge"],
   ] as [Partial<Form>, string][])("with %j are wrong in one field: %s", (change, field) => {
     expect(Object.keys(wrong(change, 2))).toEqual([field]);
+  });
+
+  it("take what the API takes of CORS, and do not look at the rest of it without an origin", () => {
+    const cors = { corsOrigins: ["https://App.example:8443", "capacitor://localhost"], corsMethods: ["PUT"], corsHeaders: ["*", "X-A"], corsExposeHeaders: ["X-B"], corsCredentials: true, corsMaxAge: "0s" };
+    expect(wrong(cors)).toEqual({});
+    expect(wrong({ corsOrigins: [], corsHeaders: ["x a"], corsMaxAge: "soon" })).toEqual({});
+  });
+
+  it("show what the API finds wrong at the field that it is about", () => {
+    expect(["memory", "scaling.max", "env.KEY", "cors", "cors.origins", "cors.credentials", "cors.methods", "cors.headers", "cors.expose_headers", "cors.max_age"].map(fieldOf)).toEqual(
+      ["memory", "max", "env", "cors", "cors", "cors", "corsMethods", "corsHeaders", "corsExposeHeaders", "corsMaxAge"],
+    );
   });
 
   it("tell which variable is wrong", () => {
@@ -86,8 +104,17 @@ describe("a patch", () => {
 
   it("has what was changed alone, and null for what is to be the default again", () => {
     const patch = patchOf(form, { ...form, memory: "256MiB", route: "", methods: [], cpu: "0.5", max: "5", policy: "fixed", corsOrigins: ["*"] });
-    expect(patch).toEqual({ memory: "256MiB", route: null, methods: null, cpu: 0.5, scaling: { max: 5, policy: "fixed" }, cors: { origins: ["*"], credentials: false } });
+    expect(patch).toEqual({ memory: "256MiB", route: null, methods: null, cpu: 0.5, scaling: { max: 5, policy: "fixed" }, cors: { origins: ["*"] } });
     expect(countChanges(patch)).toBe(7);
+  });
+
+  it("changes of CORS what was changed, and takes all of it away with the last origin", () => {
+    const open = formOf({ ...config, cors: { origins: ["https://a.example"], methods: ["GET"], headers: ["X-A"], max_age: "10m0s" } });
+    const patch = patchOf(open, { ...open, corsMethods: [], corsExposeHeaders: ["X-B"], corsCredentials: true, corsMaxAge: "" });
+    expect(patch).toEqual({ cors: { methods: null, expose_headers: ["X-B"], credentials: true, max_age: null } });
+    expect(countChanges(patch)).toBe(4);
+    expect(patchOf(open, { ...open, corsOrigins: [], corsMaxAge: "1h" })).toEqual({ cors: null });
+    expect(patchOf(form, { ...form, corsHeaders: ["X-A"] })).toEqual({});
   });
 
   it("leaves a secret alone that nobody wrote anew, and tells a new one once", () => {

@@ -93,8 +93,13 @@ export interface Form {
   route: string;
   methods: string[];
   auth: string;
+  /** Without an origin there is no CORS, whatever the other fields of it say. */
   corsOrigins: string[];
+  corsMethods: string[];
+  corsHeaders: string[];
+  corsExposeHeaders: string[];
   corsCredentials: boolean;
+  corsMaxAge: string;
   memory: string;
   cpu: string;
   tmp: string;
@@ -127,7 +132,11 @@ export function formOf(config: Config): Form {
     methods: config.methods ?? [],
     auth: config.auth ?? "public",
     corsOrigins: config.cors?.origins ?? [],
+    corsMethods: config.cors?.methods ?? [],
+    corsHeaders: config.cors?.headers ?? [],
+    corsExposeHeaders: config.cors?.expose_headers ?? [],
     corsCredentials: config.cors?.credentials ?? false,
+    corsMaxAge: text(config.cors?.max_age),
     memory: text(config.memory),
     cpu: text(config.cpu),
     tmp: text(config.tmp),
@@ -169,7 +178,7 @@ export function checkForm(form: Form, cpus?: number): Wrong {
     description: form.description.length > 256 ? "At most 256 characters" : undefined,
     handler: form.handler !== "" && !/^[^\s/][^\s]*\.[A-Za-z_$][\w$]*$/.test(form.handler) ? "file.function, such as main.handler" : undefined,
     route: wrongRoute(form.route),
-    cors: form.corsCredentials && form.corsOrigins.includes("*") ? "Cookies cannot go along to every origin (*)" : form.corsOrigins.map(wrongOrigin).find(Boolean),
+    ...checkCors(form),
     memory: wrongSize(form.memory, node ? 64 * MiB : 32 * MiB, 64 * GiB),
     cpu: form.cpu.trim() === "" || Number.isNaN(cpu) ? "A number, such as 0.5 or 2" : cpu < 0.05 || cpu > most ? `From 0.05 to ${most}` : undefined,
     tmp: wrongSize(form.tmp, MiB, Math.max(Number.isNaN(memory) ? 64 * GiB : memory, MiB)),
@@ -191,9 +200,40 @@ export function checkForm(form: Form, cpus?: number): Wrong {
   return wrong;
 }
 
-function wrongOrigin(origin: string): string | undefined {
-  return origin === "*" || /^https?:\/\/[^/\s]+$/.test(origin) ? undefined : `${origin} is no origin: https://app.example.com, or *`;
+const mostCors = 100;
+
+function checkCors(form: Form): Record<string, string | undefined> {
+  const { corsOrigins, corsHeaders, corsExposeHeaders, corsMaxAge } = form;
+  if (corsOrigins.length === 0) return {};
+  const tooMany = corsOrigins.length + corsHeaders.length + corsExposeHeaders.length > mostCors;
+  const mixed = form.corsCredentials && corsOrigins.some((origin) => origin.trim() === "*");
+  return {
+    cors: tooMany ? `At most ${mostCors} origins and headers together` : mixed ? "Cookies cannot go along to every origin (*)" : corsOrigins.map(wrongOrigin).find(Boolean),
+    corsHeaders: corsHeaders.map(wrongHeader).find(Boolean),
+    corsExposeHeaders: corsExposeHeaders.map(wrongHeader).find(Boolean),
+    corsMaxAge: corsMaxAge.trim() === "" ? undefined : wrongDuration(corsMaxAge, 0, 24 * h, "0s to 24h"),
+  };
 }
+
+/** An origin as browsers send it, of any scheme: pages within apps have others than http. */
+function wrongOrigin(text: string): string | undefined {
+  const origin = text.trim();
+  return origin === "*" || /^[a-z][a-z0-9+.-]*:\/\/[^\s/\\,*?#@]+$/i.test(origin) ? undefined : `${text} is no origin: https://app.example.com, or *`;
+}
+
+function wrongHeader(name: string): string | undefined {
+  return /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/.test(name) ? undefined : `${name} is no name of a header`;
+}
+
+/** The field of the form that shows what the API says of one of its own. */
+export function fieldOf(apiField: string): string {
+  if (apiField.startsWith("scaling.")) return apiField.slice("scaling.".length);
+  if (apiField.startsWith("env")) return "env";
+  if (!apiField.startsWith("cors")) return apiField;
+  return corsFields[apiField.slice("cors.".length)] ?? "cors";
+}
+
+const corsFields: Record<string, string> = { methods: "corsMethods", headers: "corsHeaders", expose_headers: "corsExposeHeaders", max_age: "corsMaxAge" };
 
 const envBytes = 4 * KiB;
 const reservedName = /^(COVE_.*|AWS_LAMBDA_.*|LAMBDA_TASK_ROOT|LAMBDA_RUNTIME_DIR|_HANDLER|_X_AMZN_TRACE_ID)$/;
@@ -219,15 +259,25 @@ export function patchOf(before: Form, after: Form): Record<string, unknown> {
   for (const key of plain) if (before[key] !== after[key]) patch[key] = after[key] === "" ? null : after[key];
   if (before.cpu !== after.cpu) patch.cpu = Number(after.cpu);
   if (!equal(before.methods, after.methods)) patch.methods = after.methods.length > 0 ? after.methods : null;
-  if (!equal(before.corsOrigins, after.corsOrigins) || before.corsCredentials !== after.corsCredentials) {
-    patch.cors = after.corsOrigins.length > 0 ? { origins: after.corsOrigins, credentials: after.corsCredentials } : null;
-  }
+  const cors = corsPatch(before, after);
+  if (cors === null || Object.keys(cors).length > 0) patch.cors = cors;
   const scaling: Record<string, unknown> = {};
   for (const key of ["min", "max", "queue", "concurrency", "reserved"] as const) if (before[key] !== after[key]) scaling[key] = Number(after[key]);
   for (const key of ["idle", "pause", "policy"] as const) if (before[key] !== after[key]) scaling[key] = after[key];
   if (Object.keys(scaling).length > 0) patch.scaling = scaling;
   const env = envPatch(before.env, after.env);
   if (Object.keys(env).length > 0) patch.env = env;
+  return patch;
+}
+
+function corsPatch(before: Form, after: Form): Record<string, unknown> | null {
+  if (after.corsOrigins.length === 0) return before.corsOrigins.length > 0 ? null : {};
+  const patch: Record<string, unknown> = {};
+  const lists = [["origins", "corsOrigins"], ["methods", "corsMethods"], ["headers", "corsHeaders"], ["expose_headers", "corsExposeHeaders"]] as const;
+  for (const [field, key] of lists) if (!equal(before[key], after[key])) patch[field] = after[key].length > 0 ? after[key] : null;
+  if (before.corsCredentials !== after.corsCredentials) patch.credentials = after.corsCredentials;
+  const age = after.corsMaxAge.trim();
+  if (before.corsMaxAge !== age) patch.max_age = age === "" ? null : age;
   return patch;
 }
 
@@ -251,7 +301,7 @@ function equal(a: string[], b: string[]): boolean {
 /** How many settings a patch changes, for people. */
 export function countChanges(patch: Record<string, unknown>): number {
   return Object.entries(patch).reduce((sum, [key, value]) => {
-    const nested = (key === "scaling" || key === "env") && value !== null && typeof value === "object";
+    const nested = (key === "scaling" || key === "env" || key === "cors") && value !== null && typeof value === "object";
     return sum + (nested ? Object.keys(value).length : 1);
   }, 0);
 }

@@ -11,7 +11,7 @@ import { notifyDone } from "@/components/notify";
 import { ErrorState, LoadingBox } from "@/components/states";
 
 import { LeaveDialog } from "../code/LeaveDialog";
-import { checkForm, countChanges, formOf, patchOf, type Form, type Wrong } from "../config";
+import { checkForm, countChanges, fieldOf, formOf, patchOf, type Form, type Wrong } from "../config";
 import { functionOptions, usePatch } from "../queries";
 
 import { DangerZone } from "./DangerZone";
@@ -52,15 +52,18 @@ function SettingsForm({ fn }: { fn: Fn }) {
   };
   const blocker = useBlocker({ shouldBlockFn: ({ next }) => count > 0 && next.pathname !== "/login", enableBeforeUnload: () => count > 0, withResolver: true });
 
-  const save = () =>
+  const save = () => {
+    const sent = form;
     patch.mutate(changes, {
       onSuccess: (done) => {
         const form = formOf(done.version.config);
         setBefore({ number: done.version.number, form });
-        setForm(form);
+        // What was typed while it was saved is not lost, and not saved yet.
+        setForm((now) => (now === sent ? form : now));
         notifyDone(`Saved: version ${done.version.number} serves now`);
       },
     });
+  };
   const shared = { form, wrong, set, readOnly: !mayEdit };
   const problem = patch.error && Object.keys(told(patch.error)).length === 0 ? patch.error : undefined;
   return (
@@ -113,9 +116,6 @@ function showWrong() {
 function told(error: unknown): Wrong {
   if (!error) return {};
   const wrong: Wrong = {};
-  for (const e of asApiError(error).errors) {
-    const field = e.field.startsWith("scaling.") ? e.field.slice("scaling.".length) : e.field.startsWith("cors") ? "cors" : e.field.startsWith("env") ? "env" : e.field;
-    wrong[field] = e.message;
-  }
+  for (const e of asApiError(error).errors) wrong[fieldOf(e.field)] = e.message;
   return wrong;
 }

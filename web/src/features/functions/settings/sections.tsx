@@ -7,6 +7,8 @@ import type { Form } from "../config";
 import { Section, type PartProps } from "./Section";
 import classes from "./SettingsPage.module.css";
 
+const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
 type TextField = { [K in keyof Form]: Form[K] extends string ? K : never }[keyof Form];
 
 function Field(props: PartProps & { name: TextField; label: string; description?: string; mono?: boolean; whole?: boolean; placeholder?: string }) {
@@ -69,7 +71,7 @@ export function DoorSection(props: PartProps) {
       <MultiSelect
         label="Methods"
         placeholder={form.methods.length === 0 ? "All" : ""}
-        data={["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]}
+        data={methods}
         value={form.methods}
         readOnly={readOnly}
         error={wrong.methods}
@@ -99,16 +101,51 @@ export function DoorSection(props: PartProps) {
         error={wrong.cors}
         onChange={(corsOrigins) => set({ corsOrigins })}
       />
-      {form.corsOrigins.length > 0 && (
-        <Checkbox
-          className={classes.whole}
-          label="Cookies may go along"
-          checked={form.corsCredentials}
-          disabled={readOnly}
-          onChange={(e) => set({ corsCredentials: e.currentTarget.checked })}
-        />
-      )}
+      {form.corsOrigins.length > 0 && <CorsFields {...props} />}
     </Section>
+  );
+}
+
+/** What browsers of other origins may do, once there is an origin. */
+function CorsFields(props: PartProps) {
+  const { form, set, wrong, readOnly } = props;
+  return (
+    <>
+      <MultiSelect
+        label="Methods of other origins"
+        placeholder={form.corsMethods.length === 0 ? "Those of the route" : ""}
+        data={methods}
+        value={form.corsMethods}
+        readOnly={readOnly}
+        error={wrong.corsMethods}
+        onChange={(corsMethods) => set({ corsMethods })}
+      />
+      <Field {...props} name="corsMaxAge" label="Preflights are kept for" description="0s to 24h; empty: as long as the browser likes" placeholder="10m" />
+      <HeaderNames {...props} name="corsHeaders" label="Headers they may send" placeholder="Content-Type" />
+      <HeaderNames {...props} name="corsExposeHeaders" label="Headers they may read" placeholder="X-Total" />
+      <Checkbox
+        className={classes.whole}
+        label="Cookies may go along"
+        checked={form.corsCredentials}
+        disabled={readOnly}
+        onChange={(e) => set({ corsCredentials: e.currentTarget.checked })}
+      />
+    </>
+  );
+}
+
+function HeaderNames(props: PartProps & { name: "corsHeaders" | "corsExposeHeaders"; label: string; placeholder: string }) {
+  const { name } = props;
+  const value = props.form[name];
+  return (
+    <TagsInput
+      label={props.label}
+      placeholder={value.length === 0 ? props.placeholder : ""}
+      value={value}
+      readOnly={props.readOnly}
+      error={props.wrong[name]}
+      onChange={(names) => props.set({ [name]: names })}
+    />
   );
 }
 
