@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { belongs, changesOf, handlerFile, rename, sizeOf, treeOf, without, wrongPath } from "./files";
+import { changesOf, handlerFile, rename, sizeOf, treeOf, without, wrongPath } from "./files";
 
 describe("changes", () => {
   it("tell what was added, changed and removed, by path", () => {
@@ -49,11 +49,6 @@ describe("a set of files", () => {
     expect(handlerFile("main.handler", ["a.py", "main.py"])).toBe("main.py");
     expect(handlerFile("src/app.run", ["src/app.mjs", "a.js"])).toBe("src/app.mjs");
     expect(handlerFile(undefined, ["b", "a"])).toBe("a");
-  });
-
-  it("leaves out of a package what no function needs", () => {
-    const all = ["main.py", ".git/HEAD", "a/__pycache__/x.pyc", ".env", "cove.yaml", "lib/cove.yaml", "node_modules/x/index.js"];
-    expect(all.filter(belongs)).toEqual(["main.py", "lib/cove.yaml", "node_modules/x/index.js"]);
   });
 
   it("knows sizes in bytes", () => {

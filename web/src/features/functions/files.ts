@@ -121,10 +121,3 @@ export function handlerFile(handler: string | undefined, paths: string[]): strin
   const found = paths.find((path) => stem !== "" && path.slice(0, Math.max(path.lastIndexOf("."), 0)) === stem);
   return found ?? [...paths].sort()[0];
 }
-
-const never = [/(^|\/)(\.git|\.hg|\.svn|__pycache__|\.venv|\.pytest_cache|\.mypy_cache|\.idea|\.vscode)\//, /(^|\/)(\.DS_Store|\.env)$/, /\.pyc$/, /^(cove\.yaml|\.coveignore)$/];
-
-/** Whether a file of a folder belongs into a package; the same rules as the command line's. */
-export function belongs(path: string): boolean {
-  return !never.some((rule) => rule.test(path));
-}

@@ -17,14 +17,19 @@ export function FolderSource(props: { onPick: (source: Source | undefined) => vo
   const input = useRef<HTMLInputElement>(null);
   const [state, setState] = useState<{ busy: boolean; made?: Made; error?: string }>({ busy: false });
 
+  const latest = useRef(0);
   const take = async (name: string, read: () => Promise<Picked[]> | Picked[]) => {
+    const turn = ++latest.current;
     setState({ busy: true });
     props.onPick(undefined);
     try {
       const made = await pack(await read());
+      // Another folder was chosen while this one was packed.
+      if (turn !== latest.current) return;
       setState({ busy: false, made: { ...made, name } });
       props.onPick({ code: { archive: made.archive, filename: "code.zip" }, config: made.config, name, language: guessLanguage(made.paths) });
     } catch (error) {
+      if (turn !== latest.current) return;
       setState({ busy: false, error: error instanceof Error ? error.message : "The folder could not be read." });
     }
   };
@@ -53,7 +58,7 @@ export function FolderSource(props: { onPick: (source: Source | undefined) => vo
           ? `${state.made.paths.length} ${state.made.paths.length === 1 ? "file" : "files"}, ${formatBytes(state.made.bytes)}${
               state.made.skipped.length > 0 ? `; ${state.made.skipped.length} left out, such as ${state.made.skipped[0]}` : ""
             }`
-          : "With the code, its dependencies and, if you like, a cove.yaml. Folders such as .git and files such as .env stay here."}
+          : "With the code, its dependencies and, if you like, a cove.yaml. Folders such as .git, files such as .env and what .coveignore names stay here."}
       </DropBox>
       <input
         ref={(element) => {

@@ -1,16 +1,40 @@
 import { unzipSync } from "fflate";
 import { describe, expect, it } from "vitest";
 
-import { archiveType, guessLanguage, nameFrom, pack, readConfig, trim, type Picked } from "./source";
+import { archiveType, guessLanguage, nameFrom, pack, readConfig, readDrop, readPicker, type Picked } from "./source";
 
 function picked(files: Record<string, string>): Picked[] {
   return Object.entries(files).map(([path, text]) => ({ path, file: new File([text], path.split("/").pop() ?? "") }));
 }
 
+const file = (name: string, text = "") => ({ name, isFile: true, isDirectory: false, file: (done: (file: File) => void) => done(new File([text], name)) });
+
+/** A folder as browsers tell of it: some entries at a time. */
+function dir(name: string, children: object[]) {
+  const createReader = () => {
+    const rest = [...children];
+    return { readEntries: (done: (some: object[]) => void) => done(rest.splice(0, 2)) };
+  };
+  return { name, isFile: false, isDirectory: true, createReader };
+}
+
+const dropped = (entries: object[]) => entries.map((entry) => ({ webkitGetAsEntry: () => entry })) as unknown as DataTransferItemList;
+
 describe("a dropped folder", () => {
-  it("loses its own name, but only if all files are in it", () => {
-    expect(trim(picked({ "shop/main.py": "", "shop/lib/a.py": "" })).map((p) => p.path)).toEqual(["main.py", "lib/a.py"]);
-    expect(trim(picked({ "main.py": "", "lib/a.py": "" })).map((p) => p.path)).toEqual(["main.py", "lib/a.py"]);
+  it("is read without its own name, and not where its .coveignore leaves folders out", async () => {
+    const folder = dir("shop", [file("main.py"), file(".coveignore", "data/\n!.git/"), dir("data", [file("x")]), dir(".git", [file("HEAD")]), dir("lib", [dir("deep", [file("a.py")])])]);
+    expect((await readDrop(dropped([folder]))).map((p) => p.path)).toEqual(["main.py", ".coveignore", ".git/HEAD", "lib/deep/a.py"]);
+    expect((await readDrop(dropped([file("main.py"), dir("lib", [file("a.py")])]))).map((p) => p.path)).toEqual(["main.py", "lib/a.py"]);
+  });
+
+  it("is told by a picker in the same way", () => {
+    const list = ["shop/main.py", "shop/lib/a.py"].map((path) => Object.assign(new File([""], path.split("/").pop() ?? ""), { webkitRelativePath: path }));
+    expect(readPicker(list as never).map((p) => p.path)).toEqual(["main.py", "lib/a.py"]);
+  });
+
+  it("is packed by the rules of its .coveignore", async () => {
+    const made = await pack(picked({ "main.py": "", ".coveignore": "*.md\ntests/\n", "README.md": "", "tests/a.py": "", "tests/b.py": "" }));
+    expect([made.paths, made.skipped]).toEqual([["main.py"], ["README.md", "tests"]]);
   });
 
   it("is packed without what no function needs, and with what cove.yaml says", async () => {

@@ -1,7 +1,7 @@
 import { zip, type AsyncZippable } from "fflate";
 import { parse } from "yaml";
 
-import { belongs } from "../files";
+import { ignoredBy, ignoreFile, leftOut } from "./ignore";
 
 /** A file of a folder, by its path within. */
 export interface Picked {
@@ -13,50 +13,61 @@ export interface Picked {
 export const mostBytes = 64 * 1024 * 1024;
 export const mostFiles = 5_000;
 
-/** The files of a folder that was dropped on the page, however deep. */
+/** The settings of the function, which are about the package and not in it. */
+const configFile = "cove.yaml";
+
+/** The files of a folder that was dropped on the page, however deep, but for what is left out with its folder. */
 export async function readDrop(items: DataTransferItemList): Promise<Picked[]> {
   // Entries must be taken before the first wait: afterwards the list is empty.
   const entries = [...items].flatMap((item) => item.webkitGetAsEntry() ?? []);
+  const [first] = entries;
+  const top = entries.length === 1 && first?.isDirectory ? await childrenOf(first) : entries;
+  const rules = top.find((entry) => entry.isFile && entry.name === ignoreFile);
+  const ignored = ignoredBy(rules ? await (await fileOf(rules)).text() : "");
   const picked: Picked[] = [];
-  for (const entry of entries) await walk(entry, "", picked);
-  return trim(picked);
+  let kept = 0;
+  const walk = async (entry: FileSystemEntry, folder: string): Promise<void> => {
+    const path = folder + entry.name;
+    // One more than may be is enough to refuse it.
+    if (kept > mostFiles) return;
+    if (entry.isFile) {
+      picked.push({ path, file: await fileOf(entry) });
+      if (!ignored(path, false)) kept++;
+      return;
+    }
+    // What is never packed is not walked through either: .git has thousands of files.
+    if (ignored(path, true)) return;
+    for (const child of await childrenOf(entry)) await walk(child, `${path}/`);
+  };
+  for (const entry of top) await walk(entry, "");
+  return picked;
 }
 
-async function walk(entry: FileSystemEntry, folder: string, into: Picked[]): Promise<void> {
-  const path = folder + entry.name;
-  if (into.length > mostFiles) return;
-  if (entry.isFile) {
-    const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
-    into.push({ path, file });
-    return;
-  }
-  // What is never packed is not walked through either: .git has thousands of files.
-  if (!belongs(`${path.slice(path.indexOf("/") + 1)}/x`)) return;
+function fileOf(entry: FileSystemEntry): Promise<File> {
+  return new Promise((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
+}
+
+async function childrenOf(entry: FileSystemEntry): Promise<FileSystemEntry[]> {
   const reader = (entry as FileSystemDirectoryEntry).createReader();
+  const all: FileSystemEntry[] = [];
   for (;;) {
     // A reader tells a hundred at a time, and none at the end.
     const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
-    if (some.length === 0) return;
-    for (const child of some) await walk(child, `${path}/`, into);
+    if (some.length === 0) return all;
+    all.push(...some);
   }
 }
 
-/** The files that were chosen by a folder picker. */
+/** The files that were chosen by a folder picker, by their paths within the folder. */
 export function readPicker(list: FileList): Picked[] {
-  return trim([...list].map((file) => ({ path: file.webkitRelativePath || file.name, file })));
-}
-
-/** Without the folder that all are in. */
-export function trim(picked: Picked[]): Picked[] {
-  const first = picked[0]?.path.split("/");
-  if (!first || first.length < 2 || !picked.every((p) => p.path.startsWith(`${first[0]}/`))) return picked;
-  return picked.map((p) => ({ ...p, path: p.path.slice(p.path.indexOf("/") + 1) }));
+  return [...list].map((file) => ({ path: file.webkitRelativePath.split("/").slice(1).join("/") || file.name, file }));
 }
 
 export interface Package {
   /** The zip, made of the files that belong into it. */
   archive: Blob;
   paths: string[];
+  /** What was left out: files, and folders with all that is in them. */
   skipped: string[];
   bytes: number;
   /** What cove.yaml says, if there is one. */
@@ -65,12 +76,14 @@ export interface Package {
 
 /** Packs the files of a folder as the command line would. Rejects with words for people. */
 export async function pack(picked: Picked[]): Promise<Package> {
-  const kept = picked.filter((p) => belongs(p.path));
+  const rules = picked.find((p) => p.path === ignoreFile);
+  const ignored = ignoredBy(rules ? await rules.file.text() : "");
+  const kept = picked.filter((p) => leftOut(p.path, ignored) === undefined);
   const bytes = kept.reduce((sum, p) => sum + p.file.size, 0);
   if (kept.length === 0) throw new Error("There is no file in it that belongs to a function.");
   if (kept.length > mostFiles) throw new Error(`It has more than ${mostFiles.toLocaleString("en")} files. Deploy it with cove deploy.`);
   if (bytes > mostBytes) throw new Error("It is larger than 64 MiB. Deploy it with cove deploy.");
-  const yaml = picked.find((p) => p.path === "cove.yaml");
+  const yaml = picked.find((p) => p.path === configFile);
   const config = yaml ? readConfig(await yaml.file.text()) : {};
   const tree: AsyncZippable = {};
   for (const p of kept) tree[p.path] = new Uint8Array(await p.file.arrayBuffer());
@@ -80,7 +93,7 @@ export async function pack(picked: Picked[]): Promise<Package> {
   return {
     archive: new Blob([zipped as BlobPart], { type: "application/zip" }),
     paths: kept.map((p) => p.path).sort(),
-    skipped: picked.filter((p) => !belongs(p.path) && p.path !== "cove.yaml").map((p) => p.path),
+    skipped: [...new Set(picked.flatMap((p) => leftOut(p.path, ignored) ?? []))].filter((path) => path !== configFile && path !== ignoreFile),
     bytes,
     config,
   };
