@@ -1,4 +1,4 @@
-import { useEffect, useRef, useSyncExternalStore } from "react";
+import { useCallback, useEffect, useRef, useSyncExternalStore, type RefObject } from "react";
 
 /** How the page hears from the daemon. */
 export type Connection = "connecting" | "live" | "lost";
@@ -8,7 +8,7 @@ type Handler = (data: unknown) => void;
 const firstDelay = 500;
 const lastDelay = 8_000;
 /** After this long in the background a page gives its connection back. */
-const hiddenFor = 60_000;
+const hiddenFor = 10_000;
 
 /**
  * One stream of server-sent events, shared by all who listen to its address,
@@ -58,7 +58,11 @@ class Stream {
   }
 
   private open(): void {
-    if (this.source || this.timer || !this.used) return;
+    if (!this.used) return;
+    document.addEventListener("visibilitychange", this.onVisibility);
+    // A browser gives all pages of a daemon six connections together: one that nobody
+    // looks at takes none, also one that was opened in the background.
+    if (this.source || this.timer || document.visibilityState === "hidden") return;
     const source = new EventSource(this.url);
     this.source = source;
     source.onopen = () => {
@@ -67,7 +71,6 @@ class Stream {
     };
     source.onerror = () => this.retry();
     for (const type of this.handlers.keys()) source.addEventListener(type, this.dispatch);
-    document.addEventListener("visibilitychange", this.onVisibility);
   }
 
   private retry(): void {
@@ -96,7 +99,9 @@ class Stream {
     clearTimeout(this.hiddenTimer);
     if (document.visibilityState === "hidden") {
       this.hiddenTimer = setTimeout(() => {
-        if (this.source) this.close();
+        if (!this.source) return;
+        this.close();
+        this.become("connecting");
       }, hiddenFor);
     } else {
       this.open();
@@ -122,9 +127,11 @@ class Stream {
     document.removeEventListener("visibilitychange", this.onVisibility);
     this.close();
     this.state = "connecting";
+    if (streams.get(this.url) === this) streams.delete(this.url);
   }
 }
 
+/** Those that somebody listens to, by their addresses. */
 const streams = new Map<string, Stream>();
 
 function streamOf(url: string): Stream {
@@ -138,33 +145,30 @@ function streamOf(url: string): Stream {
 
 const allEvents = "/api/v1/events";
 
-function address(fn?: string): string {
-  return fn === undefined ? allEvents : `${allEvents}?function=${encodeURIComponent(fn)}`;
+function subscribe<T>(url: string, type: string, handler: RefObject<(data: T) => void>): () => void {
+  const stream = streamOf(url);
+  const call = (data: unknown) => handler.current(data as T);
+  stream.listen(type, call);
+  return () => stream.forget(type, call);
 }
 
-/**
- * Calls handler with the data of each event of a type ("system", "invocation",
- * "skipped", "function"), of one function if options name it. What came while the
- * connection was lost is not told later: useConnection says when to ask again.
- */
-export function useEvents<T>(
-  type: "system" | "invocation" | "skipped" | "function",
-  handler: (data: T) => void,
-  options: { function?: string; enabled?: boolean } = {},
-): void {
+/** The handler of the last render, for what lives longer than a render. */
+function useLatest<T>(handler: (data: T) => void): RefObject<(data: T) => void> {
   const latest = useRef(handler);
   useEffect(() => {
     latest.current = handler;
   });
-  const url = address(options.function);
-  const enabled = options.enabled ?? true;
-  useEffect(() => {
-    if (!enabled) return;
-    const stream = streamOf(url);
-    const call = (data: unknown) => latest.current(data as T);
-    stream.listen(type, call);
-    return () => stream.forget(type, call);
-  }, [url, type, enabled]);
+  return latest;
+}
+
+/**
+ * Calls handler with the data of each event of a type, of whatever function. What
+ * came while the connection was lost is not told later: ConnectionBadge has
+ * everything asked for again then.
+ */
+export function useEvents<T>(type: "system" | "invocation" | "skipped", handler: (data: T) => void, enabled = true): void {
+  const latest = useLatest(handler);
+  useEffect(() => (enabled ? subscribe(allEvents, type, latest) : undefined), [type, enabled, latest]);
 }
 
 /**
@@ -172,30 +176,17 @@ export function useEvents<T>(
  * follows none. It returns how the connection is.
  */
 export function useEventStream<T>(url: string | undefined, type: string, handler: (data: T) => void): Connection {
-  const latest = useRef(handler);
-  useEffect(() => {
-    latest.current = handler;
-  });
-  useEffect(() => {
-    if (url === undefined) return;
-    const stream = streamOf(url);
-    const call = (data: unknown) => latest.current(data as T);
-    stream.listen(type, call);
-    return () => {
-      stream.forget(type, call);
-      if (!stream.used) streams.delete(url);
-    };
-  }, [url, type]);
-  return useSyncExternalStore(
-    (changed) => (url === undefined ? () => {} : streamOf(url).watch(changed)),
-    () => (url === undefined ? "connecting" : (streams.get(url)?.state ?? "connecting")),
-  );
+  const latest = useLatest(handler);
+  useEffect(() => (url === undefined ? undefined : subscribe(url, type, latest)), [url, type, latest]);
+  return useStateOf(url);
 }
 
 /** How the page's main stream is. */
 export function useConnection(): Connection {
-  return useSyncExternalStore(
-    (changed) => streamOf(allEvents).watch(changed),
-    () => streamOf(allEvents).state,
-  );
+  return useStateOf(allEvents);
+}
+
+function useStateOf(url: string | undefined): Connection {
+  const watch = useCallback((changed: () => void) => (url === undefined ? () => {} : streamOf(url).watch(changed)), [url]);
+  return useSyncExternalStore(watch, () => (url === undefined ? undefined : streams.get(url)?.state) ?? "connecting");
 }

@@ -2,7 +2,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 
 import { useEvents } from "./events";
-import type { Host, Invocation, Skipped, System } from "./gen";
+import type { Invocation, Skipped, SystemEvent } from "./gen";
 import { getHostOptions, getHostQueryKey, getSystemOptions } from "./gen/@tanstack/react-query.gen";
 
 /** The daemon as it is right now: asked for once, then told by events. */
@@ -13,7 +13,7 @@ export function useSystem() {
 /** The machine as it is right now. */
 export function useHost() {
   const queryClient = useQueryClient();
-  useEvents<{ system: System; host?: Host }>("system", ({ host }) => {
+  useEvents<SystemEvent>("system", ({ host }) => {
     if (host) queryClient.setQueryData(getHostQueryKey(), host);
   });
   return useQuery({ ...getHostOptions(), refetchInterval: 30_000 });
@@ -29,18 +29,17 @@ export interface LiveRate {
 }
 
 /** Counts the events of invocations second by second, those that were only counted too. */
-export function useLiveRate(fn?: string): LiveRate {
+export function useLiveRate(): LiveRate {
   const count = useRef({ calls: 0, errors: 0 });
   const empty = () => Array.from({ length: remembered }, () => 0);
   const [rate, setRate] = useState<LiveRate>(() => ({ calls: empty(), errors: empty() }));
-  const options = fn === undefined ? {} : { function: fn };
   useEvents<Invocation>("invocation", (invocation) => {
     count.current.calls++;
     if (invocation.outcome !== "ok") count.current.errors++;
-  }, options);
+  });
   useEvents<Skipped>("skipped", ({ invocations }) => {
     count.current.calls += invocations ?? 0;
-  }, options);
+  });
   useEffect(() => {
     const timer = setInterval(() => {
       const { calls, errors } = count.current;

@@ -4,7 +4,7 @@ import { useEffect, useRef } from "react";
 import { stepFor, stepText } from "@/lib/time";
 
 import { useEvents } from "./events";
-import type { QueryGaugesData, QueryMetricsData } from "./gen";
+import type { Invocation, QueryGaugesData, QueryMetricsData, Skipped } from "./gen";
 import {
   listInvocationsQueryKey,
   listInstancesQueryKey,
@@ -36,11 +36,6 @@ export function rangeParameters(range: AskedRange, back = 0): { from: string; to
   // Whole minutes, as the API widens a range that ends now.
   const minute = 60_000;
   return { from: new Date(Math.floor((end - range.length) / minute) * minute).toISOString(), to: new Date(Math.ceil(end / minute) * minute).toISOString() };
-}
-
-/** The step of a range's charts, in milliseconds. */
-export function stepOf(range: AskedRange): number {
-  return stepFor(range.length);
 }
 
 /** What is shown while another range of the same function is on its way: the old one. */
@@ -88,12 +83,13 @@ export function useGauges(asked: Pick<NonNullable<QueryGaugesData["query"]>, "fu
 export function useLiveMetrics(live: boolean, fn?: string, every = 2_000): void {
   const queryClient = useQueryClient();
   const dirty = useRef(false);
-  const mark = () => {
+  // The page's one stream tells of every function: a stream for each would take connections.
+  useEvents<Invocation>("invocation", (invocation) => {
+    if (fn === undefined || invocation.function === fn) dirty.current = true;
+  }, live);
+  useEvents<Skipped>("skipped", () => {
     dirty.current = true;
-  };
-  const options = fn === undefined ? { enabled: live } : { function: fn, enabled: live };
-  useEvents("invocation", mark, options);
-  useEvents("skipped", mark, options);
+  }, live);
   useEffect(() => {
     if (!live) return;
     const timer = setInterval(() => {

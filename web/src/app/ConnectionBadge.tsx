@@ -3,7 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 
 import { useConnection, useEvents, type Connection } from "@/api/events";
-import type { System } from "@/api/gen";
+import type { SystemEvent } from "@/api/gen";
 import { getSystemQueryKey as systemKey } from "@/api/gen/@tanstack/react-query.gen";
 import classes from "./ConnectionBadge.module.css";
 
@@ -15,18 +15,20 @@ const words: Record<Connection, { label: string; help: string }> = {
 
 /**
  * Says how the page hears from the daemon, keeps the system's state fresh, and
- * asks for everything on the page again when a lost connection is back.
+ * asks for everything on the page again when a connection is back that was lost, or
+ * given back while nobody looked at the page.
  */
 export function ConnectionBadge() {
   const connection = useConnection();
   const queryClient = useQueryClient();
-  const lost = useRef(false);
+  // Whether something may have happened that the page was not told of.
+  const missed = useRef(false);
   useEffect(() => {
-    if (connection === "live" && lost.current) void queryClient.invalidateQueries();
-    if (connection !== "connecting") lost.current = connection === "lost";
+    if (connection === "live" && missed.current) void queryClient.invalidateQueries();
+    if (connection !== "connecting") missed.current = true;
   }, [connection, queryClient]);
-  useEvents<{ system?: System } & System>("system", (event) => {
-    queryClient.setQueryData(systemKey(), event.system ?? event);
+  useEvents<SystemEvent>("system", ({ system }) => {
+    queryClient.setQueryData(systemKey(), system);
   });
   const { label, help } = words[connection];
   return (

@@ -79,15 +79,6 @@ function shortTime(t: Date): string {
   return t.toLocaleString("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 }
 
-const steps = [10_000, 30_000, minute, 5 * minute, 15 * minute, 30 * minute, hour, 3 * hour, 6 * hour, 12 * hour, day];
-
-/** stepFor is a round step, of a minute at least, that gives about 60 to 120 points; as the API takes it: "5m". */
-export function stepFor(length: number): string {
-  const wanted = Math.max(length / 100, minute);
-  const step = steps.find((s) => s >= wanted) ?? day;
-  return step % hour === 0 ? `${step / hour}h` : `${step / minute}m`;
-}
-
 /** The range of the URL, and how to change it. Changing it keeps the rest of the URL. */
 export function useTimeRange(): [TimeRange, (next: TimeSearch) => void] {
   const search = useSearch({ strict: false }) as TimeSearch;
