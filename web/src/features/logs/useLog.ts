@@ -5,9 +5,10 @@ import { useEventStream, type Connection } from "@/api/events";
 import type { LogLine, Skipped } from "@/api/gen";
 import { getAllLogsOptions } from "@/api/gen/@tanstack/react-query.gen";
 import { rangeParameters, type AskedRange } from "@/api/metrics";
+import { notifyError } from "@/components/notify";
 
 import type { LogsSearch } from "./search";
-import { append, prepend } from "./tail";
+import { append, fresh, prepend } from "./tail";
 
 /** How many lines are asked for at once. */
 const perPage = 500;
@@ -47,12 +48,13 @@ export function useLog(search: LogsSearch, range: AskedRange, fn: string | undef
   const [state, setState] = useState<{ key: string; lines: LogLine[]; done: boolean; missed: number }>();
   const begun = state?.key === key ? state : undefined;
   useEffect(() => {
-    if (page.data) setState((old) => (old?.key === key ? { ...old, lines: append(old.lines, page.data.items) } : { key, lines: page.data.items, done: page.data.next === undefined, missed: 0 }));
+    if (page.data) setState((old) => (old?.key === key ? { ...old, ...append(old, page.data.items) } : { key, lines: page.data.items, done: page.data.next === undefined, missed: 0 }));
   }, [page.data, key]);
 
   const buffer = useRef<LogLine[]>([]);
   const [waiting, setWaiting] = useState(0);
-  const follow = range.live && page.data ? `/api/v1/logs?${new URLSearchParams({ ...parameters(search, fn), tail: "100", follow: "true" })}` : undefined;
+  // It begins with what was written since the page was asked for, in the same range.
+  const follow = range.live && page.data ? `/api/v1/logs?${new URLSearchParams({ ...parameters(search, fn), from: range.from, tail: String(perPage), follow: "true" })}` : undefined;
   const connection = useEventStream<LogLine>(follow, "line", (line) => {
     buffer.current.push(line);
     if (buffer.current.length > 20_000) buffer.current.splice(0, 10_000);
@@ -66,8 +68,7 @@ export function useLog(search: LogsSearch, range: AskedRange, fn: string | undef
     const timer = setInterval(() => {
       if (paused) {
         setState((old) => {
-          const last = old?.lines.findLast((line) => line.id > 0)?.id ?? 0;
-          setWaiting(buffer.current.filter((line) => line.id > last).length);
+          setWaiting(old ? fresh(old.lines, buffer.current).length : 0);
           return old;
         });
         return;
@@ -76,7 +77,7 @@ export function useLog(search: LogsSearch, range: AskedRange, fn: string | undef
       if (buffer.current.length === 0) return;
       const more = buffer.current;
       buffer.current = [];
-      setState((old) => old && { ...old, lines: append(old.lines, more) });
+      setState((old) => old && { ...old, ...append(old, more) });
     }, 200);
     return () => clearInterval(timer);
   }, [paused]);
@@ -89,6 +90,8 @@ export function useLog(search: LogsSearch, range: AskedRange, fn: string | undef
     try {
       const more = await queryClient.fetchQuery(getAllLogsOptions({ query: { ...JSON.parse(key), before: String(first) } }));
       setState((old) => (old?.key === key ? { ...old, lines: prepend(old.lines, more.items), done: more.next === undefined } : old));
+    } catch (error) {
+      notifyError(error);
     } finally {
       setLoadingOlder(false);
     }
