@@ -1,3 +1,5 @@
+import type { Page } from "@playwright/test";
+
 import { Daemon } from "./daemon";
 import { Api, expect, greeter, listen, test } from "./fixtures";
 import { look, settle } from "./views";
@@ -35,6 +37,52 @@ test("one signs in by name and password, and comes back to where a session ended
   await expect(page.getByRole("heading", { name: "Sign in to Cove" })).toBeVisible();
   await page.goto("/");
   await expect(page.getByRole("heading", { name: "Sign in to Cove" })).toBeVisible();
+});
+
+test("who is a user changes their own password, and is signed in no more elsewhere", async ({ page, api, browser, baseURL }) => {
+  const complaints = listen(page);
+  await api.call("DELETE", "/users/olga").catch(() => undefined);
+  await api.call("POST", "/users", { name: "olga", role: "viewer", password });
+  const signIn = async (on: Page, secret: string) => {
+    await on.goto(`${baseURL}/login`);
+    await on.getByLabel("Name").fill("olga");
+    await on.getByLabel("Password", { exact: true }).fill(secret);
+    await on.getByRole("button", { name: "Sign in" }).click();
+    await expect(on.getByRole("heading", { level: 1, name: "Overview" })).toBeVisible();
+  };
+  const elsewhere = await browser.newPage();
+  await signIn(elsewhere, password);
+  await signIn(page, password);
+  await page.getByRole("button", { name: "Signed in as olga" }).click();
+  await page.getByRole("menuitem", { name: "Change password" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("The one that you have").fill("not-the-right-one");
+  await dialog.getByLabel("New password").fill("another-horse-battery");
+  await dialog.getByLabel("The same again").fill("another-horse-battery");
+  await dialog.getByRole("button", { name: "Change password" }).click();
+  await expect(dialog.getByText("is not the one you have")).toBeVisible();
+  await look(page, "password");
+  await dialog.getByLabel("The one that you have").fill(password);
+  await dialog.getByRole("button", { name: "Change password" }).click();
+  await expect(page.getByText("Your password is changed")).toBeVisible();
+  await expect(dialog).toBeHidden();
+  await page.goto("/isolations");
+  await expect(page.getByRole("heading", { level: 1, name: "Isolations" })).toBeVisible();
+  await elsewhere.goto(`${baseURL}/isolations`);
+  await expect(elsewhere.getByRole("heading", { name: "Sign in to Cove" })).toBeVisible();
+  await signIn(elsewhere, "another-horse-battery");
+  await elsewhere.close();
+  expect(complaints).toEqual([]);
+});
+
+test("a link is also taken where the sign-in page is open already, and one that a token made has no password to change", async ({ page, api }) => {
+  await page.goto("/");
+  await expect(page).toHaveURL(/\/login$/);
+  await page.goto(await api.link());
+  await expect(page.getByRole("heading", { level: 1, name: "Overview" })).toBeVisible();
+  await page.getByRole("button", { name: /^Signed in as/ }).click();
+  await expect(page.getByRole("menuitem", { name: "Sign out" })).toBeVisible();
+  await expect(page.getByRole("menuitem", { name: "Change password" })).toHaveCount(0);
 });
 
 test("signing in leads to no other site", async ({ page, api, baseURL }) => {

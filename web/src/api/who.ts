@@ -1,19 +1,9 @@
 import { queryOptions, useQuery } from "@tanstack/react-query";
 
-import { client } from "./gen/client.gen";
+import { getSession, type Who } from "./gen";
 
 /** What somebody may do; each includes what stands behind it. */
-export type Role = "admin" | "developer" | "viewer" | "invoke";
-
-/** Who is signed in. */
-export interface Who {
-  kind: "session" | "token";
-  name: string;
-  id: string;
-  role: Role;
-  functions?: string[];
-  expires?: string;
-}
+export type Role = Who["role"];
 
 const rank: Record<Role, number> = { invoke: 0, viewer: 1, developer: 2, admin: 3 };
 
@@ -24,10 +14,7 @@ export function includes(role: Role | undefined, least: Role): boolean {
 
 export const whoOptions = queryOptions({
   queryKey: ["session"],
-  queryFn: async ({ signal }): Promise<Who> => {
-    const { data } = await client.get<{ 200: Who }, unknown, true>({ url: "/api/v1/session", signal, throwOnError: true });
-    return data;
-  },
+  queryFn: async ({ signal }): Promise<Who> => (await getSession({ signal, throwOnError: true })).data,
   staleTime: 60_000,
   meta: { asksWho: true },
 });

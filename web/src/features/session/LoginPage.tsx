@@ -3,21 +3,16 @@ import { useDocumentTitle } from "@mantine/hooks";
 import { IconInfoCircle } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRouter, useSearch } from "@tanstack/react-router";
-import { useEffect, useRef, useState, type FormEvent } from "react";
+import { useEffect, useState, type FormEvent } from "react";
 
-import { client } from "@/api/gen/client.gen";
+import type { Login } from "@/api/gen";
+import { loginMutation } from "@/api/gen/@tanstack/react-query.gen";
 import { asApiError } from "@/api/problem";
-import { whoOptions, type Who } from "@/api/who";
+import { whoOptions } from "@/api/who";
 
 import classes from "./LoginPage.module.css";
 import { takeCode } from "./code";
 import { safePath, type LoginSearch } from "./search";
-
-interface Login {
-  name?: string;
-  password?: string;
-  code?: string;
-}
 
 /**
  * Signs in by name and password, or by the code of a one-time link, and leads
@@ -29,30 +24,25 @@ export function LoginPage() {
   const queryClient = useQueryClient();
   const router = useRouter();
   const login = useMutation({
+    ...loginMutation(),
     meta: { signsIn: true },
-    mutationFn: async (body: Login) => {
-      const { data } = await client.post<{ 200: Who }, unknown, true>({
-        url: "/api/v1/session",
-        body,
-        headers: { "Content-Type": "application/json" },
-        throwOnError: true,
-      });
-      return data;
-    },
     onSuccess: () => {
       queryClient.clear();
       void queryClient.prefetchQuery(whoOptions).then(() => router.history.replace(safePath(to) ?? "/"));
     },
   });
-  const started = useRef(false);
   const { mutate } = login;
   useEffect(() => {
-    if (started.current) return;
-    started.current = true;
-    const code = takeCode();
-    if (code !== undefined) mutate({ code });
+    const take = () => {
+      const code = takeCode();
+      if (code !== undefined) mutate({ body: { code } });
+    };
+    take();
+    // A link that is opened here changes what is behind the # and loads nothing.
+    window.addEventListener("hashchange", take);
+    return () => window.removeEventListener("hashchange", take);
   }, [mutate]);
-  const byLink = login.variables?.code !== undefined;
+  const byLink = login.variables?.body.code !== undefined;
   return (
     <div className={classes.page}>
       <Paper className={classes.card} p="xl" radius="lg">
@@ -79,7 +69,7 @@ export function LoginPage() {
               pending={login.isPending || login.isSuccess}
               error={login.error}
               notice={expired && !login.error ? "Your session has ended. Sign in to go on where you were." : undefined}
-              onSubmit={(body) => login.mutate(body)}
+              onSubmit={(body) => login.mutate({ body })}
             />
           )}
         </Stack>

@@ -1,4 +1,4 @@
-import { ActionIcon, Badge, Button, Group, Menu, Modal, Paper, PasswordInput, Stack, Table, Text, TextInput } from "@mantine/core";
+import { ActionIcon, Badge, Button, Group, Menu, Modal, Paper, Stack, Table, Text, TextInput } from "@mantine/core";
 import { IconDots, IconLock, IconPlus, IconTrash, IconUserOff, IconUserShield, IconUsers } from "@tabler/icons-react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -8,13 +8,15 @@ import { createUserMutation, deleteUserMutation, listUsersOptions, listUsersQuer
 import { asApiError } from "@/api/problem";
 import { useWho } from "@/api/who";
 import { formatAgo, formatTime } from "@/components/format";
+import { NewPassword } from "@/components/NewPassword";
 import { notifyDone, notifyError } from "@/components/notify";
+import { badPassword } from "@/components/password";
 import { EmptyState, ErrorState, LoadingRows } from "@/components/states";
 import { useNow } from "@/lib/useNow";
 
 import { Confirm } from "./Confirm";
 import { RoleChoice } from "./RoleChoice";
-import { badPassword, roles } from "./roles";
+import { roles } from "./roles";
 
 const userRoles = ["admin", "developer", "viewer"] as const;
 type UserRole = (typeof userRoles)[number];
@@ -123,7 +125,7 @@ function UserForm({ onDone }: { onDone: () => void }) {
       <Stack gap="md">
         <TextInput label="Name" description="a-z, 0-9, '-', '_' and '.'" value={name} onChange={(event) => setName(event.currentTarget.value)} required maxLength={63} data-autofocus autoComplete="off" />
         <RoleChoice allowed={userRoles} value={role} onChange={setRole} />
-        <Passwords password={password} again={again} onPassword={setPassword} onAgain={setAgain} error={tried ? bad : undefined} />
+        <NewPassword label="Password" password={password} again={again} onPassword={setPassword} onAgain={setAgain} error={tried ? bad : undefined} />
         {make.error && <ErrorState error={make.error} compact />}
         <Buttons onCancel={onDone} label="Make user" pending={make.isPending} disabled={name === ""} />
       </Stack>
@@ -163,7 +165,7 @@ function PasswordForm({ user, onDone }: { user: User; onDone: () => void }) {
     }}>
       <Stack gap="md">
         <Text size="sm">Everywhere that {user.name} is signed in, they are signed out.</Text>
-        <Passwords password={password} again={again} onPassword={setPassword} onAgain={setAgain} error={tried ? bad : undefined} />
+        <NewPassword label="Password" password={password} again={again} onPassword={setPassword} onAgain={setAgain} error={tried ? bad : undefined} />
         {change.error && <ErrorState error={change.error} compact />}
         <Buttons onCancel={onDone} label="Set password" pending={change.isPending} disabled={password === ""} />
       </Stack>
@@ -186,23 +188,6 @@ function DeleteUser({ user, onClose }: { user: User | undefined; onClose: () => 
     <Confirm title="Delete a user" opened={user !== undefined} onClose={onClose} action="Delete" pending={remove.isPending} onConfirm={() => user && remove.mutate({ path: { name: user.name } })}>
       <b>{user?.name}</b> is signed out everywhere and cannot sign in any more. What they did stays in the audit log.
     </Confirm>
-  );
-}
-
-interface PasswordsProps {
-  password: string;
-  again: string;
-  onPassword: (value: string) => void;
-  onAgain: (value: string) => void;
-  error: string | undefined;
-}
-
-function Passwords({ password, again, onPassword, onAgain, error }: PasswordsProps) {
-  return (
-    <>
-      <PasswordInput label="Password" description="10 characters at least" value={password} onChange={(event) => onPassword(event.currentTarget.value)} autoComplete="new-password" required error={error} />
-      <PasswordInput label="The same again" value={again} onChange={(event) => onAgain(event.currentTarget.value)} autoComplete="new-password" required />
-    </>
   );
 }
 

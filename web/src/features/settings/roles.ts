@@ -17,9 +17,3 @@ export const lives = [
   { value: "8760h", label: "1 year" },
   { value: "", label: "For ever" },
 ];
-
-/** Why a password is not good enough; undefined if it is. The API says so too. */
-export function badPassword(password: string, again: string): string | undefined {
-  if (password.length < 10) return "10 characters at least";
-  return password === again ? undefined : "The two are not the same";
-}

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 
-import { badPassword } from "./roles";
+import { badPassword } from "@/components/password";
+
 import { settingsSearch } from "./search";
 import { readTime, writeTime } from "./times";
 
@@ -17,6 +18,7 @@ describe("settings", () => {
     expect(badPassword("short", "short")).toBe("10 characters at least");
     expect(badPassword("long enough", "long enougj")).toBe("The two are not the same");
     expect(badPassword("long enough", "long enough")).toBeUndefined();
+    expect(badPassword("🔑".repeat(5), "🔑".repeat(5))).toBe("10 characters at least");
   });
 
   it("keep tab and filters in the URL, and drop what is unknown", () => {
