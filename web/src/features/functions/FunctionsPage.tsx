@@ -1,9 +1,8 @@
-import { ActionIcon, Group, Select, Switch, TextInput, Tooltip } from "@mantine/core";
-import { useDebouncedCallback } from "@mantine/hooks";
-import { IconChevronDown, IconChevronUp, IconPlus, IconSearch, IconSearchOff, IconX } from "@tabler/icons-react";
+import { Group, Select, Switch, Tooltip } from "@mantine/core";
+import { IconChevronDown, IconChevronUp, IconPlus, IconSearch, IconSearchOff } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useEffect, useRef, useState, type ReactNode } from "react";
+import type { ReactNode } from "react";
 
 import type { Function as Fn } from "@/api/gen";
 import { useMay } from "@/api/who";
@@ -12,6 +11,7 @@ import { formatAgo, formatCount, formatDuration, formatShare, formatTime } from 
 import { notifyDone, notifyError } from "@/components/notify";
 import { ButtonLink } from "@/components/ButtonLink";
 import { PageHeader } from "@/components/PageHeader";
+import { SearchField } from "@/components/SearchField";
 import { EmptyState, ErrorState, LoadingRows } from "@/components/states";
 
 import { FirstFunction } from "./FirstFunction";
@@ -78,37 +78,18 @@ function useFunctionsSearch(): [FunctionsSearch, (change: (old: FunctionsSearch)
 
 function Toolbar(props: { all: Fn[] }) {
   const [search, setSearch] = useFunctionsSearch();
-  const [text, setText] = useState(search.q ?? "");
-  const box = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    // The URL was changed by something else than typing.
-    if (document.activeElement !== box.current) setText(search.q ?? "");
-  }, [search.q]);
-  const look = useDebouncedCallback((q: string) => setSearch(({ q: _, ...rest }) => (q === "" ? rest : { ...rest, q })), 150);
-  const type = (q: string) => {
-    setText(q);
-    look(q);
-  };
   const values = (of: (fn: Fn) => string | undefined) => [...new Set(props.all.flatMap((fn) => of(fn) ?? []))].sort();
   const choose = (key: "runtime" | "isolation" | "state") => (value: string | null) =>
     setSearch(({ [key]: _, ...rest }) => (value === null ? rest : ({ ...rest, [key]: value } as FunctionsSearch)));
   return (
     <div className={classes.toolbar} role="search">
-      <TextInput
+      <SearchField
         className={classes.search}
-        ref={box}
-        aria-label="Search functions"
+        label="Search functions"
         placeholder="Search name, description or route"
-        leftSection={<IconSearch size={15} />}
-        rightSection={
-          text !== "" && (
-            <ActionIcon variant="subtle" color="gray" size="sm" aria-label="Clear the search" onClick={() => type("")}>
-              <IconX size={14} />
-            </ActionIcon>
-          )
-        }
-        value={text}
-        onChange={(e) => type(e.currentTarget.value)}
+        icon={<IconSearch size={15} />}
+        value={search.q}
+        onSearch={(q) => setSearch(({ q: _, ...rest }) => (q === undefined ? rest : { ...rest, q }))}
       />
       <Group gap="xs" className={classes.filters}>
         <Select aria-label="Runtime" placeholder="Runtime" clearable data={values((fn) => fn.version.config.runtime)} value={search.runtime ?? null} onChange={choose("runtime")} />

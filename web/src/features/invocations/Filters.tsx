@@ -1,11 +1,13 @@
-import { ActionIcon, NumberInput, Select, TextInput, Tooltip } from "@mantine/core";
+import { ActionIcon, NumberInput, Select, Tooltip } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { IconFilterOff, IconSearch } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
-import { listFunctionsOptions, listIsolationsOptions } from "@/api/gen/@tanstack/react-query.gen";
+import { listIsolationsOptions } from "@/api/gen/@tanstack/react-query.gen";
 import { RangeBar, useSetSearch } from "@/components/RangeBar";
+import { SearchField } from "@/components/SearchField";
+import { FunctionSelect } from "@/lib/FunctionSelect";
 import { outcomes, startClasses } from "@/lib/words";
 
 import classes from "./Filters.module.css";
@@ -34,7 +36,7 @@ export function Filters({ search, fixed }: { search: InvocationsSearch; fixed: b
   return (
     <div className={classes.bar}>
       <div className={classes.filters}>
-        <TextInput key={`q${round}`} aria-label="Id or error text" placeholder="Id or error text" leftSection={<IconSearch size={15} />} defaultValue={search.q ?? ""} onChange={(event) => later({ q: event.currentTarget.value })} className={classes.search} />
+        <SearchField label="Id or error text" placeholder="Id or error text" icon={<IconSearch size={15} />} value={search.q} onSearch={(q) => set({ q })} className={classes.search} />
         {!fixed && <FunctionSelect value={search.function} onChange={(value) => set({ function: value })} />}
         <Select aria-label="Outcome" placeholder="Any outcome" clearable searchable data={ends} value={search.outcome ?? null} onChange={(value) => set({ outcome: value ?? undefined })} w={150} />
         <Select aria-label="Start class" placeholder="Any start" clearable data={startClasses.slice(0, 4).map((word) => ({ value: word.key, label: word.label }))} value={search.start ?? null} onChange={(value) => set({ start: value ?? undefined })} w={112} />
@@ -46,14 +48,5 @@ export function Filters({ search, fixed }: { search: InvocationsSearch; fixed: b
       </div>
       {fixed && <RangeBar />}
     </div>
-  );
-}
-
-/** Chooses a function by name, also one that is there no more. */
-function FunctionSelect({ value, onChange }: { value: string | undefined; onChange: (value: string | undefined) => void }) {
-  const functions = useQuery({ ...listFunctionsOptions({ query: { limit: 500 } }), staleTime: 30_000 }).data?.items ?? [];
-  const names = functions.map((fn) => fn.name);
-  return (
-    <Select aria-label="Function" placeholder="Any function" clearable searchable limit={100} data={value !== undefined && !names.includes(value) ? [value, ...names] : names} value={value ?? null} onChange={(next) => onChange(next ?? undefined)} w={146} />
   );
 }

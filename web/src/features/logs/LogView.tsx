@@ -1,16 +1,15 @@
-import { ActionIcon, Anchor, Button, Select, Text, TextInput, Tooltip } from "@mantine/core";
-import { useDebouncedCallback } from "@mantine/hooks";
+import { ActionIcon, Anchor, Button, Select, Text, Tooltip } from "@mantine/core";
 import { IconArrowDown, IconFilterOff, IconLogs, IconPlayerPause, IconPlayerPlay, IconSearch, IconX } from "@tabler/icons-react";
-import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useLayoutEffect, useRef, useState } from "react";
 
 import type { LogLine } from "@/api/gen";
-import { listFunctionsOptions } from "@/api/gen/@tanstack/react-query.gen";
 import { LogLines } from "@/components/LogLines";
 import { RangeBar, useSetSearch } from "@/components/RangeBar";
+import { SearchField } from "@/components/SearchField";
 import { EmptyState, ErrorState, LoadingRows } from "@/components/states";
 import { useTimeRange } from "@/components/timeRange";
+import { FunctionSelect } from "@/lib/FunctionSelect";
 
 import classes from "./LogView.module.css";
 import { levels, streams, type LogsSearch } from "./search";
@@ -27,7 +26,7 @@ export function LogView({ search, fn }: { search: LogsSearch; fn?: string }) {
     <>
       <LogFilters search={search} fixed={fn !== undefined} />
       <section className={classes.frame} data-within={fn !== undefined || undefined} aria-label="Log">
-        <Bar log={log} live={range.live} paused={paused} onPause={() => setPaused(!paused)} search={search} />
+        <Bar log={log} live={range.live} paused={paused} onPause={() => setPaused(!paused)} />
         <Body log={log} search={search} fn={fn} paused={paused} />
       </section>
     </>
@@ -36,13 +35,11 @@ export function LogView({ search, fn }: { search: LogsSearch; fn?: string }) {
 
 function LogFilters({ search, fixed }: { search: LogsSearch; fixed: boolean }) {
   const set = useSetSearch<LogsSearch>();
-  const later = useDebouncedCallback((q: string) => set({ q: q || undefined }), 300);
-  const [round, setRound] = useState(0);
   const some = search.q ?? search.level ?? search.stream ?? search.function ?? search.request_id;
   return (
     <div className={classes.bar}>
       <div className={classes.filters}>
-        <TextInput key={round} aria-label="Search in the log" placeholder="Search in the log" leftSection={<IconSearch size={15} />} defaultValue={search.q ?? ""} onChange={(event) => later(event.currentTarget.value)} className={classes.search} />
+        <SearchField label="Search in the log" placeholder="Search in the log" icon={<IconSearch size={15} />} value={search.q} onSearch={(q) => set({ q })} className={classes.search} />
         {!fixed && <FunctionSelect value={search.function} onChange={(value) => set({ function: value })} />}
         <Select aria-label="Level" placeholder="Any level" clearable w={140} data={levels.map((level) => ({ value: level, label: level === "error" ? "error" : `${level} and higher` }))} value={search.level ?? null} onChange={(value) => set({ level: (value ?? undefined) as LogsSearch["level"] })} />
         <Select aria-label="Stream" placeholder="Any stream" clearable w={130} data={streams.map((stream) => ({ value: stream, label: streamWords[stream] ?? stream }))} value={search.stream ?? null} onChange={(value) => set({ stream: (value ?? undefined) as LogsSearch["stream"] })} />
@@ -50,7 +47,7 @@ function LogFilters({ search, fixed }: { search: LogsSearch; fixed: boolean }) {
           <Button variant="light" rightSection={<IconX size={14} />} onClick={() => set({ request_id: undefined })} aria-label="Show all invocations" className="mono" size="sm">…{search.request_id.slice(-8)}</Button>
         )}
         <Tooltip label="Remove all filters">
-          <ActionIcon variant="subtle" color="gray" size={36} aria-label="Remove all filters" disabled={!some} onClick={() => { set({ q: undefined, level: undefined, stream: undefined, function: undefined, request_id: undefined }); setRound(round + 1); }}><IconFilterOff size={17} /></ActionIcon>
+          <ActionIcon variant="subtle" color="gray" size={36} aria-label="Remove all filters" disabled={!some} onClick={() => set({ q: undefined, level: undefined, stream: undefined, function: undefined, request_id: undefined })}><IconFilterOff size={17} /></ActionIcon>
         </Tooltip>
       </div>
       {fixed && <RangeBar />}
@@ -58,18 +55,11 @@ function LogFilters({ search, fixed }: { search: LogsSearch; fixed: boolean }) {
   );
 }
 
-function FunctionSelect({ value, onChange }: { value: string | undefined; onChange: (value: string | undefined) => void }) {
-  const functions = useQuery({ ...listFunctionsOptions({ query: { limit: 500 } }), staleTime: 30_000 }).data?.items ?? [];
-  const names = functions.map((fn) => fn.name);
-  return <Select aria-label="Function" placeholder="Any function" clearable searchable limit={100} w={160} data={value !== undefined && !names.includes(value) ? [value, ...names] : names} value={value ?? null} onChange={(next) => onChange(next ?? undefined)} />;
-}
-
 interface BarProps {
   log: Log;
   live: boolean;
   paused: boolean;
   onPause: () => void;
-  search: LogsSearch;
 }
 
 function Bar({ log, live, paused, onPause }: BarProps) {

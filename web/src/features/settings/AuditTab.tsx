@@ -1,5 +1,4 @@
-import { Button, Group, Paper, Stack, Table, Text, TextInput } from "@mantine/core";
-import { useDebouncedCallback } from "@mantine/hooks";
+import { Button, Group, Paper, Stack, Table, Text } from "@mantine/core";
 import { IconArrowLeft, IconArrowRight, IconHistory } from "@tabler/icons-react";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
@@ -8,6 +7,7 @@ import type { AuditEntry } from "@/api/gen";
 import { listAuditOptions } from "@/api/gen/@tanstack/react-query.gen";
 import { formatTime } from "@/components/format";
 import { useSetSearch } from "@/components/RangeBar";
+import { SearchField } from "@/components/SearchField";
 import { EmptyState, ErrorState, LoadingRows } from "@/components/states";
 
 import { settingsSearch, type SettingsSearch } from "./search";
@@ -24,7 +24,6 @@ export function AuditTab() {
   const { tab: _tab, ...search } = settingsSearch(useSearch({ strict: false }));
   const set = useSetSearch<SettingsSearch>();
   const navigate = useNavigate();
-  const later = useDebouncedCallback((key: string, value: string) => set({ [key]: value || undefined, before: undefined }), 300);
   const audit = useQuery({ ...listAuditOptions({ query: { ...search, limit: perPage } }), placeholderData: keepPreviousData, refetchInterval: search.before === undefined ? 15_000 : false });
   const items = audit.data?.items;
   const next = audit.data?.next;
@@ -33,7 +32,7 @@ export function AuditTab() {
     <Stack gap="md">
       <Group gap={8}>
         {filters.map(({ key, label, placeholder }) => (
-          <TextInput key={key} aria-label={label} placeholder={`${label}: ${placeholder}`} defaultValue={search[key] ?? ""} onChange={(event) => later(key, event.currentTarget.value)} w={200} />
+          <SearchField key={key} label={label} placeholder={`${label}: ${placeholder}`} value={search[key]} onSearch={(text) => set({ [key]: text, before: undefined })} width={200} />
         ))}
       </Group>
       {audit.error && !items && <ErrorState error={audit.error} retry={() => void audit.refetch()} />}
