@@ -178,6 +178,8 @@ export function newRouter(queryClient: QueryClient) {
   return createRouter({
     routeTree: tree,
     context: { queryClient },
+    // Another function's page begins anew: nothing that was typed for one is sent to another.
+    defaultRemountDeps: ({ params }) => params,
     defaultPreload: "intent",
     defaultPreloadStaleTime: 0,
     scrollRestoration: true,

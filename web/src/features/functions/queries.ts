@@ -4,10 +4,8 @@ import {
   deleteFunction,
   disableFunction,
   enableFunction,
-  getFunction,
   getVersionFiles,
   listFunctions,
-  listVersions,
   patchFunction,
   queryMetrics,
   recycleFunction,
@@ -16,8 +14,10 @@ import {
   type Function as Fn,
   type MetricsGroup,
 } from "@/api/gen";
+import { getFunctionOptions, listVersionsOptions } from "@/api/gen/@tanstack/react-query.gen";
 import { client } from "@/api/gen/client.gen";
 
+import { dropDraft } from "./code/draft";
 import type { FileChange, FileMap } from "./files";
 
 /** How long the sparklines of the table reach back. */
@@ -57,18 +57,14 @@ export const sparkOptions = queryOptions({
 /** One function with its active version. */
 export function functionOptions(name: string) {
   return queryOptions({
-    queryKey: ["function", name],
-    queryFn: async ({ signal }): Promise<Fn> => (await getFunction({ path: { name }, signal, throwOnError: true })).data,
+    ...getFunctionOptions({ path: { name } }),
     refetchInterval: 5_000,
   });
 }
 
 /** Every kept version of a function, the newest first. */
 export function versionsOptions(name: string) {
-  return queryOptions({
-    queryKey: ["function", name, "versions"],
-    queryFn: async ({ signal }) => (await listVersions({ path: { name }, signal, throwOnError: true })).data,
-  });
+  return listVersionsOptions({ path: { name } });
 }
 
 /** The files of one version, which never change. Skipped are those that are too large for a page. */
@@ -173,7 +169,9 @@ export function useDelete(name: string) {
     onSuccess: async () => {
       queryClient.setQueryData(functionsOptions.queryKey, (all) => all?.filter((fn) => fn.name !== name));
       await queryClient.invalidateQueries({ queryKey: functionsOptions.queryKey, exact: true });
-      queryClient.removeQueries({ queryKey: functionOptions(name).queryKey });
+      // Another one may get its name.
+      dropDraft(name);
+      for (const queryKey of [functionOptions(name).queryKey, versionsOptions(name).queryKey, ["function", name]]) queryClient.removeQueries({ queryKey });
     },
   });
 }

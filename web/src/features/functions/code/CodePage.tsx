@@ -6,7 +6,7 @@ import { useEffect, useMemo, useState } from "react";
 
 import type { Function as Fn } from "@/api/gen";
 import { asApiError } from "@/api/problem";
-import { useMay } from "@/api/who";
+import { useMay, useWho } from "@/api/who";
 import { CodeEditor } from "@/components/code";
 import { formatBytes } from "@/components/format";
 import { EmptyState, ErrorState, LoadingBox } from "@/components/states";
@@ -26,7 +26,8 @@ export function CodePage() {
   const fn = useQuery(functionOptions(name));
   // What is edited is the version that was there at the beginning, also when
   // somebody else deploys another one meanwhile.
-  const [draft] = useState(() => loadDraft(name));
+  const by = useWho()?.id ?? "";
+  const [draft] = useState(() => loadDraft(name, by));
   const [base, setBase] = useState<number | undefined>(draft?.base);
   const active = fn.data?.version;
   const number = base ?? active?.number;
@@ -80,6 +81,7 @@ interface WorkbenchProps {
 
 function Workbench({ fn, base, original, skipped, draft, onDeployed }: WorkbenchProps) {
   const mayEdit = useMay("developer");
+  const by = useWho()?.id ?? "";
   const [files, setFiles] = useState<FileMap>(draft ?? original);
   const paths = useMemo(() => Object.keys(files), [files]);
   const [selected, setSelected] = useState(() => handlerFile(fn.version.config.handler, paths));
@@ -89,9 +91,9 @@ function Workbench({ fn, base, original, skipped, draft, onDeployed }: Workbench
   const path = selected !== undefined && Object.hasOwn(files, selected) ? selected : paths[0];
 
   useEffect(() => {
-    if (dirty) saveDraft(fn.name, { base, files });
+    if (dirty) saveDraft(fn.name, { base, files, by });
     else dropDraft(fn.name);
-  }, [dirty, fn.name, base, files]);
+  }, [dirty, fn.name, base, files, by]);
   useEffect(() => {
     const onKey = (e: KeyboardEvent) => {
       if ((e.ctrlKey || e.metaKey) && e.key === "s") {

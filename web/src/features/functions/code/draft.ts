@@ -9,20 +9,22 @@ export interface Draft {
   /** The version that the files were when the editing began. */
   base: number;
   files: FileMap;
+  /** The id of who edited: what one left in the tab is not for the next who signs in there. */
+  by: string;
 }
 
 const prefix = "cove-draft:";
 /** Browsers give about 5 MiB to a page. */
 const mostCharacters = 2_000_000;
 
-/** The draft of a function; undefined where there is none, or none that can be read. */
-export function loadDraft(name: string, storage: Storage = sessionStorage): Draft | undefined {
+/** What somebody's draft of a function is; undefined where there is none, or none that can be read. */
+export function loadDraft(name: string, by: string, storage: Storage = sessionStorage): Draft | undefined {
   try {
     const value: unknown = JSON.parse(storage.getItem(prefix + name) ?? "null");
     if (value === null || typeof value !== "object") return undefined;
-    const { base, files } = value as Partial<Draft>;
-    if (typeof base !== "number" || files === null || typeof files !== "object") return undefined;
-    return { base, files };
+    const { base, files, by: author } = value as Partial<Draft>;
+    if (author !== by || typeof base !== "number" || files === null || typeof files !== "object") return undefined;
+    return { base, files, by };
   } catch {
     return undefined;
   }
