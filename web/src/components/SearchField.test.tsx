@@ -13,7 +13,7 @@ function setup(value?: string) {
     </MantineProvider>
   );
   const { rerender } = render(field(value));
-  const box = screen.getByLabelText<HTMLInputElement>("Search");
+  const box = screen.getByRole<HTMLInputElement>("textbox");
   return { onSearch, box, follow: (now: string | undefined) => rerender(field(now)), user: userEvent.setup() };
 }
 
@@ -45,7 +45,7 @@ describe("a search that is in the URL", () => {
 
   it("is cleared at once", async () => {
     const { onSearch, box, user } = setup("old");
-    await user.click(screen.getByRole("button", { name: "Clear: Search" }));
+    await user.click(screen.getByRole("button", { name: "Clear the search" }));
     expect([box.value, onSearch.mock.calls]).toEqual(["", [[undefined]]]);
   });
 });

@@ -47,7 +47,7 @@ export function SearchField({ label, placeholder, value = "", onSearch, icon, cl
       leftSection={icon}
       rightSection={
         text !== "" && (
-          <ActionIcon variant="subtle" color="gray" size="sm" aria-label={`Clear: ${label}`} onClick={clear}>
+          <ActionIcon variant="subtle" color="gray" size="sm" aria-label="Clear the search" onClick={clear}>
             <IconX size={14} />
           </ActionIcon>
         )
