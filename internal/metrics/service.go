@@ -48,8 +48,13 @@ func (s *Service) Recording() wire.Recording {
 	}
 }
 
-// Invocations are the records that match.
+// settle has what ended before be in the answers that follow. Where it cannot be
+// written they tell what there is; the recorder logs why.
+func (s *Service) settle(ctx context.Context) { _ = s.o.Recorder.Flush(ctx) }
+
+// Invocations are the records that match, those that ended just now included.
 func (s *Service) Invocations(ctx context.Context, q store.InvocationQuery) (store.InvocationPage, error) {
+	s.settle(ctx)
 	return s.o.Records.Invocations(ctx, q)
 }
 
@@ -59,9 +64,7 @@ func (s *Service) Invocations(ctx context.Context, q store.InvocationQuery) (sto
 func (s *Service) Invocation(ctx context.Context, id string) (cove.Invocation, wire.Cost, error) {
 	v, err := s.o.Records.Invocation(ctx, id)
 	if cove.CodeOf(err) == cove.CodeNotFound {
-		if err := s.o.Recorder.Flush(ctx); err != nil {
-			return v, wire.Cost{}, err
-		}
+		s.settle(ctx)
 		v, err = s.o.Records.Invocation(ctx, id)
 	}
 	if err != nil {
@@ -86,12 +89,13 @@ func keep(r store.Retention) [len(store.Resolutions)]time.Duration {
 // maxAnswered is how many points an answer has at most, of all groups together.
 const maxAnswered = 100_000
 
-// Query answers q.
+// Query answers q; what ended just now is in it.
 func (s *Service) Query(ctx context.Context, q Query) (wire.MetricsQuery, error) {
 	settings := s.o.Settings()
 	if q.Version > 0 && q.Function == "" {
 		return wire.MetricsQuery{}, cove.Invalid("function", "is needed with version")
 	}
+	s.settle(ctx)
 	functions, err := s.functions(ctx, q)
 	if err != nil {
 		return wire.MetricsQuery{}, err
