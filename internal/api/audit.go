@@ -149,15 +149,16 @@ func (a *API) audited(w *recorder, r *http.Request, pattern string, caller *auth
 		if note.target == "" {
 			note.target = target(r, pattern)
 		}
-		if w.status == 0 {
-			w.status = http.StatusInternalServerError // It panicked.
+		status := w.status
+		if status == 0 {
+			status = http.StatusInternalServerError // It panicked; what is told is not written yet.
 		}
-		if w.status >= 400 && caller != nil && a.tooManyRefused(note.actor) {
+		if status >= 400 && caller != nil && a.tooManyRefused(note.actor) {
 			return
 		}
 		a.addAudit(ctx, store.AuditEntry{
 			Time: time.Now(), Actor: note.actor, Action: a.operations[pattern], Target: cut(note.target, 200), Detail: cut(note.detail, 500),
-			Status: w.status, RequestID: requestID(ctx), Address: a.address(r).String(),
+			Status: status, RequestID: requestID(ctx), Address: a.address(r).String(),
 		})
 	}()
 	next.ServeHTTP(w, r)

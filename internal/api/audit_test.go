@@ -145,3 +145,19 @@ func TestTheAuditLogIsReadPageByPage(t *testing.T) {
 		}
 	}
 }
+
+// breaking is what breaks inside of a change.
+type breaking struct{ api.Instances }
+
+func (breaking) Recycle(string) int { panic("recycling broke") }
+
+func TestAChangeThatBreaksInsideIsAnsweredAndAudited(t *testing.T) {
+	t.Parallel()
+	s := apitest.Start(t, func(o *api.Options) { o.Instances = breaking{o.Instances} })
+	admin := caller{t, s, s.Admin}
+	admin.create("hello")
+	admin.ok(admin.json("POST", "/api/v1/functions/hello/recycle", ""), http.StatusInternalServerError, nil)
+	if entries := audit(t, s, "recycleFunction"); len(entries) != 1 || entries[0].Status != http.StatusInternalServerError {
+		t.Errorf("audited %+v", entries)
+	}
+}
