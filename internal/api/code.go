@@ -257,15 +257,7 @@ func archiveFormat(contentType, filename string) (string, error) {
 }
 
 func (a *API) putCode(w http.ResponseWriter, r *http.Request) error {
-	name, err := functionName(r)
-	if err != nil {
-		return err
-	}
-	rev, err := revision(r.Header.Get("If-Match"))
-	if err != nil {
-		return err
-	}
-	warm, err := wantsWarm(r)
+	name, rev, warm, err := changeOf(r)
 	if err != nil {
 		return err
 	}
@@ -284,15 +276,7 @@ func (a *API) putCode(w http.ResponseWriter, r *http.Request) error {
 // patchCode tries again when somebody else changed the function meanwhile, unless
 // the caller said what it must be.
 func (a *API) patchCode(w http.ResponseWriter, r *http.Request) error {
-	name, err := functionName(r)
-	if err != nil {
-		return err
-	}
-	rev, err := revision(r.Header.Get("If-Match"))
-	if err != nil {
-		return err
-	}
-	warm, err := wantsWarm(r)
+	name, rev, warm, err := changeOf(r)
 	if err != nil {
 		return err
 	}

@@ -142,18 +142,23 @@ func (a *API) deleteFunction(ctx context.Context, in *deleteInput) (*struct{}, e
 	return nil, a.Functions.Delete(ctx, in.Name, rev)
 }
 
+// changeOf is what every request that changes a function says: which one, the
+// revision that it must have (0 for any), and whether to warm up first.
+func changeOf(r *http.Request) (name string, revisionWanted int64, warm bool, err error) {
+	if name, err = functionName(r); err != nil {
+		return "", 0, false, err
+	}
+	if revisionWanted, err = revision(r.Header.Get("If-Match")); err != nil {
+		return "", 0, false, err
+	}
+	warm, err = wantsWarm(r)
+	return name, revisionWanted, warm, err
+}
+
 // patchFunction tries again when somebody else changed the function between
 // the reading and the writing, unless the caller said what it must be.
 func (a *API) patchFunction(w http.ResponseWriter, r *http.Request) error {
-	name, err := functionName(r)
-	if err != nil {
-		return err
-	}
-	rev, err := revision(r.Header.Get("If-Match"))
-	if err != nil {
-		return err
-	}
-	warm, err := wantsWarm(r)
+	name, rev, warm, err := changeOf(r)
 	if err != nil {
 		return err
 	}
@@ -266,15 +271,7 @@ func (a *API) createFunction(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) replaceFunction(w http.ResponseWriter, r *http.Request) error {
-	name, err := functionName(r)
-	if err != nil {
-		return err
-	}
-	rev, err := revision(r.Header.Get("If-Match"))
-	if err != nil {
-		return err
-	}
-	warm, err := wantsWarm(r)
+	name, rev, warm, err := changeOf(r)
 	if err != nil {
 		return err
 	}
