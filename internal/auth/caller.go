@@ -87,4 +87,6 @@ type UserChange struct {
 	Role     *string
 	Password *string
 	Disabled *bool
+	// from, where it is set, is the hash that the user must still have.
+	from string
 }

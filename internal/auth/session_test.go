@@ -305,6 +305,19 @@ func TestSessions(t *testing.T) {
 		}
 	})
 
+	t.Run("a password that was reset meanwhile is not changed again by who knew the old one", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		f.user(t, "ada", RoleAdmin)
+		verified, _ := f.Service.user("ada")
+		if _, err := f.ChangeUser(t.Context(), "ada", UserChange{Password: new("set by an admin")}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := f.ChangeUser(t.Context(), "ada", UserChange{Password: new("another secret"), from: verified.Password})
+		wantCode(t, err, cove.CodeConflict, "meanwhile")
+		f.signIn(t, Attempt{Name: "ada", Password: "set by an admin"})
+	})
+
 	t.Run("a link of a user ends with the password", func(t *testing.T) {
 		t.Parallel()
 		f := setup(t)

@@ -127,7 +127,7 @@ func (s *Service) ChangePassword(ctx context.Context, c *Caller, password, next 
 	if !right {
 		return SignedIn{}, cove.Invalid("password", "is not the one you have")
 	}
-	if _, err := s.ChangeUser(ctx, u.Name, UserChange{Password: &next}); err != nil {
+	if _, err := s.ChangeUser(ctx, u.Name, UserChange{Password: &next, from: u.Password}); err != nil {
 		if cove.CodeOf(err) == cove.CodeInvalid {
 			err = cove.Invalid("new_password", "%s", checkPassword(u.Name, next))
 		}

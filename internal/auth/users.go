@@ -113,6 +113,9 @@ func (s *Service) ChangeUser(ctx context.Context, name string, change UserChange
 	if !known {
 		return store.User{}, noUser(name)
 	}
+	if change.from != "" && change.from != u.Password {
+		return store.User{}, cove.Errorf(cove.CodeConflict, "the password was changed meanwhile: sign in with the new one")
+	}
 	was := u
 	if change.Role != nil {
 		u.Role = *change.Role
