@@ -156,7 +156,10 @@ func (b *Book) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			b.logFailure(b.Flush(context.WithoutCancel(ctx)))
+			// Twice: the first may leave a line that tells what found no room.
+			for range 2 {
+				b.logFailure(b.Flush(context.WithoutCancel(ctx)))
+			}
 			return
 		case now := <-tick.C:
 			b.logFailure(b.Flush(ctx))

@@ -151,6 +151,24 @@ func TestKeep(t *testing.T) {
 		}
 	})
 
+	t.Run("what was dropped right before the end is told, too", func(t *testing.T) {
+		t.Parallel()
+		k := setupKept(t)
+		flood := k.Stream("flood", 1, "i")
+		flood.Begin("r")
+		for range 20_000 {
+			fmt.Fprintln(flood, "more")
+		}
+		ended, end := context.WithCancel(t.Context())
+		end()
+		k.Run(ended)
+		k.close()
+		k.open()
+		if got := k.found(logs.Query{Function: "flood", Stream: logs.StreamPlatform}); !strings.Contains(got, "were not kept") {
+			t.Errorf("the log ends with %q", got)
+		}
+	})
+
 	t.Run("what cannot be written waits, and is written when that is possible again", func(t *testing.T) {
 		t.Parallel()
 		k := setupKept(t)
