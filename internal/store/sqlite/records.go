@@ -23,8 +23,8 @@ var recordMigrations embed.FS
 // A commit is not synced to disk by itself: what was committed survives the end
 // of the process, but not surely the loss of power.
 type Records struct {
-	write, read *sql.DB
-	path        string
+	handles
+	path string
 
 	// mu guards ids, which remembers what is in the tables names and series, and
 	// last, the highest key of an invocation.
@@ -79,30 +79,6 @@ func OpenRecords(ctx context.Context, path string) (_ *Records, err error) {
 		return nil, fmt.Errorf("read the records: %w", err)
 	}
 	return r, nil
-}
-
-// Close waits for what is under way and closes the file.
-func (r *Records) Close() error {
-	var errs []error
-	for _, db := range []*sql.DB{r.read, r.write} {
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// tx runs do in a transaction. Errors of do's own are returned as they are.
-func (r *Records) tx(ctx context.Context, what string, do func(*sql.Tx) error) error {
-	tx, err := r.write.BeginTx(ctx, nil)
-	if err != nil {
-		return failed(what, err)
-	}
-	defer func() { _ = tx.Rollback() }() // After a commit it does nothing.
-	if err := do(tx); err != nil {
-		return failed(what, err)
-	}
-	return failed(what, tx.Commit())
 }
 
 // RecordBytes implements store.Records.

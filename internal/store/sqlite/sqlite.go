@@ -23,14 +23,17 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// handles are the connections to one file: one that writes and several that read.
+type handles struct{ write, read *sql.DB }
+
 // Store is a store.Store in an SQLite file. One daemon may have it open.
 //
 // There is one connection that writes, so that writers queue in Go instead of
 // failing with SQLITE_BUSY, and several that only read; in WAL mode neither
 // waits for the other. Every commit is synced to disk before it returns.
 type Store struct {
-	write, read *sql.DB
-	key         *Key
+	handles
+	key *Key
 }
 
 // Open opens the database at path and the key of its encrypted values at
@@ -142,9 +145,9 @@ func openKeyOf(ctx context.Context, db *sql.DB, path, keyPath string) (*Key, err
 }
 
 // Close waits for what is under way and closes the file.
-func (s *Store) Close() error {
+func (h *handles) Close() error {
 	var errs []error
-	for _, db := range []*sql.DB{s.read, s.write} {
+	for _, db := range []*sql.DB{h.read, h.write} {
 		if db != nil {
 			errs = append(errs, db.Close())
 		}
@@ -152,10 +155,10 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
-// tx runs do in a transaction that is on disk when tx returns nil. Errors of
-// do's own are returned as they are.
-func (s *Store) tx(ctx context.Context, what string, do func(*sql.Tx) error) error {
-	tx, err := s.write.BeginTx(ctx, nil)
+// tx runs do in a transaction that is written when tx returns nil. Errors of do's
+// own are returned as they are.
+func (h *handles) tx(ctx context.Context, what string, do func(*sql.Tx) error) error {
+	tx, err := h.write.BeginTx(ctx, nil)
 	if err != nil {
 		return failed(what, err)
 	}
