@@ -310,7 +310,7 @@ func TestRecorder(t *testing.T) {
 		for i := range 12 {
 			broken.load, broken.save = i%3 == 0, i%3 == 1
 			if broken.load {
-				clear(f.recorder.rows) // As if they had not been used for long.
+				clear(f.recorder.rows.young) // As if they had not been used for long.
 			}
 			f.recorder.Record(&call)
 			if err := f.recorder.Flush(t.Context()); (err != nil) != (i%3 != 2) {

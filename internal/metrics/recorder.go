@@ -19,7 +19,8 @@ const (
 	// maxQueued is how many records wait to be written at most: at about 700 bytes
 	// each some 20 MiB.
 	maxQueued = 32_768
-	// forgetAfter is how long what nothing is recorded of any more stays in memory.
+	// forgetAfter is how long what nothing is recorded of any more stays in memory at
+	// least.
 	forgetAfter = 2 * time.Minute
 )
 
@@ -47,7 +48,7 @@ type Recorder struct {
 
 	// flushing is held while one flush works; it guards what is below.
 	flushing sync.Mutex
-	rows     map[rowKey]*row
+	rows     *rows
 	unsaved  []cove.Invocation
 	// behind says that the last transaction failed.
 	behind bool
@@ -77,19 +78,6 @@ type delta struct {
 	what   *aggregate
 }
 
-type rowKey struct {
-	series     store.Series
-	resolution store.Resolution
-	time       int64
-}
-
-// row is a roll-up that is being added to.
-type row struct {
-	what    *aggregate
-	dirty   bool
-	touched time.Time
-}
-
 // NewRecorder returns a recorder that writes to records. It does nothing by itself
 // before Start.
 func NewRecorder(records store.Records, log *slog.Logger) *Recorder {
@@ -97,7 +85,7 @@ func NewRecorder(records store.Records, log *slog.Logger) *Recorder {
 		log = slog.New(slog.DiscardHandler)
 	}
 	r := &Recorder{
-		records: records, log: log, totals: map[store.Series]*totals{}, rows: map[rowKey]*row{},
+		records: records, log: log, totals: map[store.Series]*totals{}, rows: newRows(time.Now()),
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	r.counters.Store(&map[store.Series]*counter{})
@@ -267,7 +255,7 @@ func (r *Recorder) flush(ctx context.Context, now time.Time) error {
 	r.pending = nil
 	r.collecting.Unlock()
 	for i, d := range deltas {
-		if err := r.apply(ctx, d, now); err != nil {
+		if err := r.apply(ctx, d); err != nil {
 			r.collecting.Lock()
 			r.pending = append(deltas[i:], r.pending...)
 			r.collecting.Unlock()
@@ -305,78 +293,6 @@ func compactBy(deltas []delta, key func(delta) rowKey) (out []delta) {
 		out[i].what.merge(d.what)
 	}
 	return out
-}
-
-// apply adds d to its series' roll-ups, and to those of the whole system.
-func (r *Recorder) apply(ctx context.Context, d delta, now time.Time) error {
-	targets := []store.Series{d.series}
-	if d.series.Function != "" && d.series.Version > 0 {
-		targets = append(targets, store.Series{Isolation: d.series.Isolation})
-	}
-	var rows []*row
-	for _, s := range targets {
-		for _, resolution := range store.Resolutions {
-			u, err := r.row(ctx, rowKey{s, resolution, floor(d.minute, span(resolution))})
-			if err != nil {
-				return err
-			}
-			rows = append(rows, u)
-		}
-	}
-	// Only when all are there: it must not be added to some of them twice.
-	for _, u := range rows {
-		u.what.merge(d.what)
-		u.dirty, u.touched = true, now
-	}
-	return nil
-}
-
-// row is a roll-up as it stands, read if it is not in memory.
-func (r *Recorder) row(ctx context.Context, key rowKey) (*row, error) {
-	if u := r.rows[key]; u != nil {
-		return u, nil
-	}
-	data, err := r.records.Rollup(ctx, key.series, key.resolution, key.time)
-	if err != nil {
-		return nil, err
-	}
-	u := &row{what: &aggregate{}}
-	if data != nil {
-		if err := u.what.mergeData(data); err != nil {
-			// What cannot be read cannot be added to: it begins anew.
-			r.log.Error("a roll-up cannot be read and begins anew", "function", key.series.Function, "error", err)
-			u.what = &aggregate{}
-		}
-	}
-	r.rows[key] = u
-	return u, nil
-}
-
-// save writes the records that wait and the roll-ups that have changed.
-func (r *Recorder) save(ctx context.Context, now time.Time) error {
-	if len(r.unsaved) == 0 {
-		r.unsaved = r.queue.take(r.unsaved)
-	}
-	var rollups []store.Rollup
-	for key, u := range r.rows {
-		if u.dirty {
-			rollups = append(rollups, store.Rollup{Series: key.series, Resolution: key.resolution, Time: key.time, Data: u.what.encode()})
-		}
-	}
-	err := r.records.SaveRecords(ctx, r.unsaved, rollups)
-	if r.behind = err != nil; r.behind {
-		return err
-	}
-	r.kept.Add(int64(len(r.unsaved)))
-	clear(r.unsaved) // Lets go of the strings.
-	r.unsaved = r.unsaved[:0]
-	for key, u := range r.rows {
-		u.dirty = false
-		if now.Sub(u.touched) > forgetAfter {
-			delete(r.rows, key)
-		}
-	}
-	return nil
 }
 
 // queue is the records that wait to be written.

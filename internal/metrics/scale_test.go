@@ -75,7 +75,7 @@ func past(tb testing.TB, r *Recorder, days, functions, calls int, now time.Time)
 				tb.Fatal(err)
 			}
 			// The minutes that are over: they are kept for two minutes of real time.
-			maps.DeleteFunc(r.rows, func(k rowKey, _ *row) bool { return k.resolution == store.Minute })
+			maps.DeleteFunc(r.rows.young, func(k rowKey, _ *row) bool { return k.resolution == store.Minute })
 		}
 	}
 	if err := r.Flush(context.Background()); err != nil {
