@@ -89,19 +89,34 @@ func (s *sketch) merge(o *sketch) {
 	if o.n == 0 {
 		return
 	}
-	for i, c := range o.counts {
-		if c == 0 {
-			continue
+	first, end := o.filled()
+	if at := o.base + first - s.base; at >= 0 && at+end-first <= len(s.counts) {
+		into := s.counts[at : at+end-first]
+		for i, c := range o.counts[first:end] {
+			into[i] += c
 		}
-		if at := o.base + i - s.base; at >= 0 && at < len(s.counts) {
-			s.counts[at] += c
-		} else {
-			*s.at(o.base + i) += c
+	} else {
+		for i, c := range o.counts[first:end] {
+			if c > 0 {
+				*s.at(o.base + first + i) += c
+			}
 		}
 	}
 	s.n += o.n
 	s.sum += o.sum
 	s.max = max(s.max, o.max)
+}
+
+// filled is the range of counts outside of which all buckets are empty.
+func (s *sketch) filled() (first, end int) {
+	end = len(s.counts)
+	for first < end && s.counts[first] == 0 {
+		first++
+	}
+	for first < end && s.counts[end-1] == 0 {
+		end--
+	}
+	return first, end
 }
 
 // quantile is the least value of the set that the share q of it does not exceed (the

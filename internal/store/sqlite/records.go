@@ -25,6 +25,9 @@ var recordMigrations embed.FS
 type Records struct {
 	handles
 	path string
+	// rollups and series are prepared, as one question may need them for each of
+	// hundreds of functions. They end with their connections.
+	rollups, series *sql.Stmt
 
 	// mu guards ids, which remembers what is in the tables names and series, and
 	// last, the highest key of an invocation.
@@ -74,6 +77,12 @@ func OpenRecords(ctx context.Context, path string) (_ *Records, err error) {
 	}
 	r.read.SetMaxOpenConns(4)
 	r.read.SetMaxIdleConns(4)
+	if r.rollups, err = r.read.PrepareContext(ctx, selectRollups); err != nil {
+		return nil, fmt.Errorf("read the records: %w", err)
+	}
+	if r.series, err = r.read.PrepareContext(ctx, selectSeries); err != nil {
+		return nil, fmt.Errorf("read the records: %w", err)
+	}
 	err = r.read.QueryRowContext(ctx, `SELECT coalesce(max(n), 0) FROM invocations`).Scan(&r.last)
 	if err != nil {
 		return nil, fmt.Errorf("read the records: %w", err)

@@ -27,14 +27,20 @@ func (r *Records) Rollup(ctx context.Context, s store.Series, resolution store.R
 	return data, failed("read the roll-ups", err)
 }
 
+const (
+	selectRollups = `SELECT time, series, data FROM rollups
+		WHERE function = ? AND resolution = ? AND time >= ? AND time < ? ORDER BY time`
+	selectSeries = `SELECT s.id, s.function, s.version, s.isolation FROM series s
+		WHERE s.function = (SELECT id FROM names WHERE name = ?)`
+)
+
 // Rollups implements store.Records.
 func (r *Records) Rollups(ctx context.Context, q store.RollupQuery, each func(store.Rollup) error) error {
 	series, function, err := r.seriesOf(ctx, q.Function)
 	if err != nil || len(series) == 0 {
 		return failed("read the roll-ups", err)
 	}
-	rows, err := r.read.QueryContext(ctx, `SELECT time, series, data FROM rollups
-		WHERE function = ? AND resolution = ? AND time >= ? AND time < ? ORDER BY time`, function, int64(q.Resolution), q.From, q.To)
+	rows, err := r.rollups.QueryContext(ctx, function, int64(q.Resolution), q.From, q.To)
 	if err != nil {
 		return failed("read the roll-ups", err)
 	}
@@ -60,8 +66,7 @@ func (r *Records) Rollups(ctx context.Context, q store.RollupQuery, each func(st
 
 // seriesOf are the series of one function by their keys, and the function's own.
 func (r *Records) seriesOf(ctx context.Context, function string) (map[int64]store.Series, int64, error) {
-	rows, err := r.read.QueryContext(ctx, `SELECT s.id, s.function, s.version, s.isolation FROM series s
-		WHERE s.function = (SELECT id FROM names WHERE name = ?)`, function)
+	rows, err := r.series.QueryContext(ctx, function)
 	if err != nil {
 		return nil, 0, err
 	}
