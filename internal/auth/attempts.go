@@ -16,7 +16,8 @@ type rate struct {
 // nameRate bounds the attempts to sign in by one name, addressRate those from one
 // address. Only those that fail count. A name can be tried 1,450 times a day,
 // which finds no password of 10 characters; who is kept out by somebody else's
-// attempts can still sign in by a one-time link.
+// attempts can still sign in by a one-time link. In a session the password that is
+// to be changed can be tried as often as a name.
 func nameRate() rate    { return rate{burst: 10, every: time.Minute} }
 func addressRate() rate { return rate{burst: 30, every: 10 * time.Second} }
 

@@ -41,8 +41,10 @@ type Service struct {
 	// tokens is replaced as a whole and never written to.
 	tokens atomic.Pointer[tokenSet]
 
-	passwords         *passwords
-	byName, byAddress *Limiter
+	passwords *passwords
+	// byName and byAddress count attempts to sign in, bySession those of somebody
+	// who has, to change their password.
+	byName, byAddress, bySession *Limiter
 
 	// mu guards what follows; it is never held while the disk is waited for.
 	mu       sync.RWMutex
@@ -109,7 +111,7 @@ func New(ctx context.Context, s Store) (*Service, error) {
 func newService(s Store) *Service {
 	service := &Service{
 		store: s, now: time.Now,
-		passwords: newPasswords(passwordCost()), byName: newLimiter(nameRate()), byAddress: newLimiter(addressRate()),
+		passwords: newPasswords(passwordCost()), byName: newLimiter(nameRate()), byAddress: newLimiter(addressRate()), bySession: newLimiter(nameRate()),
 		users: map[string]*store.User{}, sessions: map[[32]byte]*heldSession{}, links: map[[32]byte]link{},
 	}
 	service.tokens.Store(&tokenSet{byHash: map[[32]byte]*heldToken{}, byID: map[string]*heldToken{}})

@@ -112,13 +112,20 @@ func (s *Service) signInByPassword(ctx context.Context, a Attempt, now time.Time
 // ChangePassword gives a user who is signed in another password, if they know the
 // one they have: CodeInvalid says that they do not, CodeTooManyRequests that they
 // guess. Every session of theirs ends, and a new one begins.
+//
+// Guesses are counted by session. So who has got hold of a session keeps its user
+// neither from signing in nor from changing the password elsewhere, which ends
+// that session; and who guesses at the door keeps nobody from it who is inside.
 func (s *Service) ChangePassword(ctx context.Context, c *Caller, password, next string) (SignedIn, error) {
 	u, known := s.user(c.User)
 	if !known {
 		return SignedIn{}, cove.Errorf(cove.CodeConflict, "this is the session of a token, which has no password")
 	}
-	if err := tooMany(s.byName.Take(u.Name, s.now())); err != nil {
-		return SignedIn{}, err
+	session := string(c.hash[:])
+	if wait, _ := s.bySession.Take(session, s.now()); wait > 0 {
+		return SignedIn{}, &cove.Error{
+			Code: cove.CodeTooManyRequests, Message: "too many attempts with a wrong password: wait, or sign out and in again", RetryAfter: wait,
+		}
 	}
 	right, _, err := s.passwords.verify(ctx, u.Password, password)
 	if err != nil {
@@ -127,6 +134,7 @@ func (s *Service) ChangePassword(ctx context.Context, c *Caller, password, next 
 	if !right {
 		return SignedIn{}, cove.Invalid("password", "is not the one you have")
 	}
+	s.bySession.forgive(session, true)
 	if _, err := s.ChangeUser(ctx, u.Name, UserChange{Password: &next, from: u.Password}); err != nil {
 		if cove.CodeOf(err) == cove.CodeInvalid {
 			err = cove.Invalid("new_password", "%s", checkPassword(u.Name, next))
