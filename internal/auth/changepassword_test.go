@@ -10,10 +10,18 @@ import (
 func TestChangingThePassword(t *testing.T) {
 	t.Parallel()
 	const wrong, next = "not the one they have", "another secret"
+	// Each attempt takes its time; a few make the point.
+	few := rate{burst: 2, every: time.Minute}
+	setup := func(t *testing.T) *fixture {
+		f := setup(t)
+		f.byName, f.bySession = newLimiter(few), newLimiter(few)
+		f.user(t, "ada", RoleViewer)
+		return f
+	}
 	// use tries a wrong password in a session until no more may be tried.
 	use := func(t *testing.T, f *fixture, c *Caller) {
 		t.Helper()
-		for range int(nameRate().burst) {
+		for range int(few.burst) {
 			_, err := f.ChangePassword(t.Context(), c, wrong, next)
 			wantCode(t, err, cove.CodeInvalid)
 		}
@@ -24,7 +32,6 @@ func TestChangingThePassword(t *testing.T) {
 	t.Run("who guesses in a session is stopped, and nobody else is", func(t *testing.T) {
 		t.Parallel()
 		f := setup(t)
-		f.user(t, "ada", RoleViewer)
 		stolen := f.signIn(t, Attempt{Name: "ada", Password: password})
 		own := f.signIn(t, Attempt{Name: "ada", Password: password})
 		use(t, f, stolen.Caller)
@@ -41,9 +48,8 @@ func TestChangingThePassword(t *testing.T) {
 	t.Run("who guesses at the door keeps nobody from it who is inside", func(t *testing.T) {
 		t.Parallel()
 		f := setup(t)
-		f.user(t, "ada", RoleViewer)
 		in := f.signIn(t, Attempt{Name: "ada", Password: password})
-		for range int(nameRate().burst) {
+		for range int(few.burst) {
 			_, err := f.SignIn(t.Context(), Attempt{Name: "ada", Password: wrong})
 			wantCode(t, err, cove.CodeUnauthenticated)
 		}
@@ -57,14 +63,13 @@ func TestChangingThePassword(t *testing.T) {
 	t.Run("a right password with a new one that is none does not count, and time gives attempts back", func(t *testing.T) {
 		t.Parallel()
 		f := setup(t)
-		f.user(t, "ada", RoleViewer)
 		in := f.signIn(t, Attempt{Name: "ada", Password: password})
-		for range int(nameRate().burst) + 1 {
+		for range int(few.burst) + 1 {
 			_, err := f.ChangePassword(t.Context(), in.Caller, password, "short")
 			wantCode(t, err, cove.CodeInvalid, "new_password")
 		}
 		use(t, f, in.Caller)
-		f.later(nameRate().every + time.Second)
+		f.later(few.every + time.Second)
 		if _, err := f.ChangePassword(t.Context(), in.Caller, password, next); err != nil {
 			t.Error(err)
 		}
