@@ -1,9 +1,11 @@
 import { zipSync, strToU8 } from "fflate";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
-import { expect, greeter, test } from "./fixtures";
+import type { Locator, Page } from "@playwright/test";
+
+import { expect, greeter, test, type Api } from "./fixtures";
 import { look, settle } from "./views";
 
 test("code is edited, looked at as a diff, deployed, and rolled back", async ({ admin, api, gateway }) => {
@@ -136,42 +138,105 @@ test("browsers of other origins are let in with the methods and headers that the
   expect(answer.headers.get("access-control-expose-headers")).toContain("X-Read");
 });
 
-test("a function is made from a folder and from an archive", async ({ admin, api, gateway }) => {
-  for (const name of ["from-folder", "from-archive"]) await api.remove(name);
-  const folder = await mkdtemp(join(tmpdir(), "cove-folder-"));
+/** A folder with the code of a function, and what does not belong into its package. */
+async function makeFolder(name: string): Promise<string> {
+  const folder = join(await mkdtemp(join(tmpdir(), "cove-folder-")), name);
+  await mkdir(join(folder, "lib/deep"), { recursive: true });
+  await mkdir(join(folder, "__pycache__"));
+  await writeFile(join(folder, "main.py"), "from lib.words import words\n\ndef handler(event, context):\n    return {'statusCode': 200, 'body': words}\n");
+  await writeFile(join(folder, "lib/words.py"), "words = open('lib/deep/words.txt').read()\n");
+  await writeFile(join(folder, "lib/deep/words.txt"), "of a folder");
+  await writeFile(join(folder, "cove.yaml"), `name: ${name}\nruntime: python\nroute: /${name}\nmemory: 96MiB\n`);
+  await writeFile(join(folder, ".env"), "SECRET=1\n");
+  await writeFile(join(folder, ".coveignore"), "*.md\n");
+  await writeFile(join(folder, "NOTES.md"), "not for the package\n");
+  await writeFile(join(folder, "__pycache__/main.pyc"), "x");
+  return folder;
+}
+
+/** Drops a file or folder of this machine on an element, as a hand does with the mouse. */
+async function drop(page: Page, path: string, on: Locator): Promise<void> {
+  const box = await on.boundingBox();
+  if (!box) throw new Error("there is nothing to drop on");
+  const at = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+  const client = await page.context().newCDPSession(page);
+  const data = { items: [], files: [path], dragOperationsMask: 1 };
+  for (const type of ["dragEnter", "dragOver"] as const) await client.send("Input.dispatchDragEvent", { type, ...at, data });
+  await client.send("Input.dispatchDragEvent", { type: "drop", ...at, data });
+  await client.detach();
+}
+
+interface Made {
+  version: { config: { memory: string }; package: { files: number } };
+}
+
+/** What the page says and does of a folder made by makeFolder, whichever way it came. */
+async function deployFolder(page: Page, api: Api, gateway: string, name: string): Promise<void> {
+  const files = page.getByRole("list", { name: "Files" });
+  await expect(files.getByRole("listitem")).toHaveText(["lib/deep/words.txt", "lib/words.py", "main.py"]);
+  await expect(page.getByText(/3 files, .*; 3 left out, such as/)).toBeVisible();
+  await expect(page.getByLabel("Name", { exact: true })).toHaveValue(name);
+  await page.getByRole("button", { name: "Deploy" }).click();
+  await expect(page).toHaveURL(new RegExp(`/functions/${name}/test$`));
+  expect(await (await fetch(`${gateway}/${name}`)).text()).toBe("of a folder");
+  const fn = await api.call<Made>("GET", `/functions/${name}`);
+  expect([fn.version.config.memory, fn.version.package.files]).toEqual(["96MiB", 3]);
+}
+
+test("a function is made from a folder, chosen or dropped", async ({ admin, api, gateway }) => {
+  for (const name of ["from-folder", "dropped-folder"]) await api.remove(name);
+  const [chosen, dropped] = [await makeFolder("from-folder"), await makeFolder("dropped-folder")];
   try {
-    await mkdir(join(folder, "lib"));
-    await writeFile(join(folder, "main.py"), "from lib.words import words\n\ndef handler(event, context):\n    return {'statusCode': 200, 'body': words}\n");
-    await writeFile(join(folder, "lib/words.py"), "words = 'of a folder'\n");
-    await writeFile(join(folder, "cove.yaml"), "name: from-folder\nruntime: python\nroute: /from-folder\nmemory: 96MiB\n");
-    await writeFile(join(folder, ".env"), "SECRET=1\n");
-    await writeFile(join(folder, ".coveignore"), "*.md\n");
-    await writeFile(join(folder, "NOTES.md"), "not for the package\n");
     await admin.goto("/create?from=folder");
     await look(admin, "create-folder");
-    await admin.getByTestId("folder-input").setInputFiles(folder);
-    await expect(admin.getByText("lib/words.py")).toBeVisible();
-    await expect(admin.getByLabel("Name", { exact: true })).toHaveValue("from-folder");
+    await admin.getByTestId("folder-input").setInputFiles(chosen);
+    await deployFolder(admin, api, gateway, "from-folder");
+
+    await admin.goto("/create?from=folder");
+    await drop(admin, dropped, admin.getByText("Drop a folder here"));
+    await expect(admin.getByText("dropped-folder", { exact: true })).toBeVisible();
+    await look(admin, "create-dropped");
+    await deployFolder(admin, api, gateway, "dropped-folder");
+  } finally {
+    for (const folder of [chosen, dropped]) await rm(dirname(folder), { recursive: true, force: true });
+  }
+});
+
+test("a function is made from an archive, chosen or dropped", async ({ admin, api, gateway }) => {
+  for (const name of ["from-archive", "dropped-archive"]) await api.remove(name);
+  const zip = Buffer.from(zipSync({ "main.py": strToU8(greeter("of an archive")) }));
+  const folder = await mkdtemp(join(tmpdir(), "cove-archive-"));
+  const deploy = async (name: string) => {
+    await admin.getByRole("combobox", { name: "Runtime" }).click();
+    await admin.getByRole("option", { name: /^python/ }).first().click();
+    await expect(admin.getByLabel("Route", { exact: true })).toHaveValue(`/${name}`);
     await admin.getByRole("button", { name: "Deploy" }).click();
-    await expect(admin).toHaveURL(/\/functions\/from-folder\/test$/);
-    expect(await (await fetch(`${gateway}/from-folder`)).text()).toBe("of a folder");
-    const fn = await api.call<{ version: { config: { memory: string }; package: { files: number } } }>("GET", "/functions/from-folder");
-    expect([fn.version.config.memory, fn.version.package.files]).toEqual(["96MiB", 2]);
+    await expect(admin).toHaveURL(new RegExp(`/functions/${name}/test$`));
+    expect(await (await fetch(`${gateway}/${name}`)).text()).toBe("of an archive");
+  };
+  try {
+    await admin.goto("/create?from=archive");
+    await admin.getByTestId("archive-input").setInputFiles({ name: "no.zip", mimeType: "application/zip", buffer: Buffer.from("hello") });
+    await expect(admin.getByRole("alert")).toContainText("neither a zip nor a tar.gz");
+    await admin.getByTestId("archive-input").setInputFiles({ name: "from-archive.zip", mimeType: "application/zip", buffer: zip });
+    await deploy("from-archive");
+
+    await writeFile(join(folder, "dropped-archive.zip"), zip);
+    await admin.goto("/create?from=archive");
+    await drop(admin, join(folder, "dropped-archive.zip"), admin.getByText("Drop a zip or tar.gz here"));
+    await expect(admin.getByText("dropped-archive.zip")).toBeVisible();
+    await deploy("dropped-archive");
+
+    // What it is decides, and not where it falls: the browser opens nothing.
+    await admin.goto("/create");
+    await drop(admin, join(folder, "dropped-archive.zip"), admin.getByRole("heading", { level: 1 }));
+    await expect(admin.getByText("dropped-archive.zip")).toBeVisible();
+    await drop(admin, folder, admin.getByText("dropped-archive.zip"));
+    await expect(admin).toHaveURL(/from=folder$/);
+    await expect(admin.getByRole("list", { name: "Files" }).getByRole("listitem")).toHaveText(["dropped-archive.zip"]);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-
-  await admin.goto("/create?from=archive");
-  await admin.getByTestId("archive-input").setInputFiles({ name: "no.zip", mimeType: "application/zip", buffer: Buffer.from("hello") });
-  await expect(admin.getByRole("alert")).toContainText("neither a zip nor a tar.gz");
-  const zip = zipSync({ "main.py": strToU8(greeter("of an archive")) });
-  await admin.getByTestId("archive-input").setInputFiles({ name: "from-archive.zip", mimeType: "application/zip", buffer: Buffer.from(zip) });
-  await admin.getByRole("combobox", { name: "Runtime" }).click();
-  await admin.getByRole("option", { name: /^python/ }).first().click();
-  await expect(admin.getByLabel("Route", { exact: true })).toHaveValue("/from-archive");
-  await admin.getByRole("button", { name: "Deploy" }).click();
-  await expect(admin).toHaveURL(/\/functions\/from-archive\/test$/);
-  expect(await (await fetch(`${gateway}/from-archive`)).text()).toBe("of an archive");
 });
 
 test("the table is searched, filtered and sorted, and its URL is a link to that", async ({ admin, api }) => {

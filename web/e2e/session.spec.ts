@@ -1,4 +1,4 @@
-import type { Page } from "@playwright/test";
+import type { Locator, Page } from "@playwright/test";
 
 import { Daemon } from "./daemon";
 import { Api, expect, greeter, listen, test } from "./fixtures";
@@ -36,6 +36,85 @@ test("one signs in by name and password, and comes back to where a session ended
   await page.getByRole("menuitem", { name: "Sign out" }).click();
   await expect(page.getByRole("heading", { name: "Sign in to Cove" })).toBeVisible();
   await page.goto("/");
+  await expect(page.getByRole("heading", { name: "Sign in to Cove" })).toBeVisible();
+});
+
+test("what was typed is still there after signing in again over the page, but not for somebody else", async ({ page, api }) => {
+  const complaints = listen(page);
+  await api.deploy("half-typed", greeter("x"));
+  for (const name of ["grace", "eve"]) {
+    await api.call("DELETE", `/users/${name}`).catch(() => undefined);
+    await api.call("POST", "/users", { name, role: "developer", password });
+  }
+  const again = page.getByRole("dialog", { name: "Sign in to Cove" });
+  const signIn = async (name: string, within: Page | Locator) => {
+    await within.getByLabel("Name").fill(name);
+    await within.getByLabel("Password", { exact: true }).fill(password);
+    await within.getByRole("button", { name: "Sign in" }).click();
+  };
+  await page.goto("/functions/half-typed/settings?range=6h");
+  await signIn("grace", page);
+  await page.getByLabel("Memory").fill("192MiB");
+  await page.getByRole("button", { name: "Add a variable" }).click();
+  await page.getByLabel("Name of the variable").fill("KEY");
+  await page.getByRole("button", { name: "KEY is a secret" }).click();
+  await page.getByLabel("Value of KEY").fill("half-a-secret");
+
+  // It is the saving itself that is told that the session is over.
+  await page.context().clearCookies();
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(again.getByText("Your session has ended")).toBeVisible();
+  await expect(again.getByLabel("Name")).toHaveValue("grace");
+  expect(await page.evaluate(() => JSON.stringify({ ...sessionStorage, ...localStorage }))).not.toContain("half-a-secret");
+  await look(page, "login-again");
+  await again.getByLabel("Password", { exact: true }).fill("wrong-wrong-wrong");
+  await again.getByRole("button", { name: "Sign in" }).click();
+  await expect(again.getByRole("alert")).toBeVisible();
+  await signIn("grace", again);
+  await expect(again).toBeHidden();
+  await expect(page.getByLabel("Memory")).toHaveValue("192MiB");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("Saved: version 2 serves now")).toBeVisible();
+
+  await page.getByRole("link", { name: "Code", exact: true }).click();
+  const editor = page.getByRole("textbox", { name: /^main\.py/ });
+  await editor.click();
+  await page.keyboard.press("Control+End");
+  await page.keyboard.insertText("# grace was here\n");
+  await page.context().clearCookies();
+  await expect(again).toBeVisible({ timeout: 15_000 });
+  await signIn("grace", again);
+  await expect(again).toBeHidden();
+  await expect(editor).toContainText("# grace was here");
+  await expect(page.getByText("1 file changed")).toBeVisible();
+
+  await page.context().clearCookies();
+  await expect(again).toBeVisible({ timeout: 15_000 });
+  await signIn("eve", again);
+  await expect(page).toHaveURL(/\/functions\/half-typed\/code\?range=6h$/);
+  await expect(page.getByRole("button", { name: "Signed in as eve" })).toBeVisible();
+  await expect(editor).toContainText("statusCode");
+  await expect(editor).not.toContainText("grace");
+  await expect(page.getByText("Version 2, running")).toBeVisible();
+  expect(complaints).toEqual([]);
+});
+
+test("who signs in or out on one page does so on the others of the same browser", async ({ page, api, context, baseURL }) => {
+  await page.goto(await api.link());
+  await expect(page.getByRole("heading", { level: 1, name: "Overview" })).toBeVisible();
+  await page.goto("/functions");
+  await context.clearCookies();
+  const again = page.getByRole("dialog", { name: "Sign in to Cove" });
+  await expect(again).toBeVisible({ timeout: 15_000 });
+  const other = await context.newPage();
+  await other.goto(await api.link());
+  await expect(other.getByRole("heading", { level: 1, name: "Overview" })).toBeVisible();
+  await page.evaluate(() => window.dispatchEvent(new Event("focus")));
+  await expect(again).toBeHidden();
+  expect(page.url()).toBe(`${baseURL}/functions`);
+  await other.getByRole("button", { name: /^Signed in as/ }).click();
+  await other.getByRole("menuitem", { name: "Sign out" }).click();
+  await expect(page).toHaveURL(/\/login$/);
   await expect(page.getByRole("heading", { name: "Sign in to Cove" })).toBeVisible();
 });
 

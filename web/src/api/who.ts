@@ -1,4 +1,4 @@
-import { queryOptions, useQuery } from "@tanstack/react-query";
+import { queryOptions, skipToken, useQuery } from "@tanstack/react-query";
 
 import { getSession, type Who } from "./gen";
 
@@ -18,6 +18,17 @@ export const whoOptions = queryOptions({
   staleTime: 60_000,
   meta: { asksWho: true },
 });
+
+/**
+ * Whether the session has ended while a page was open. What the page holds stays:
+ * one signs in over it.
+ */
+export const endedOptions = queryOptions<boolean>({ queryKey: ["session", "ended"], queryFn: skipToken, initialData: false, staleTime: Number.POSITIVE_INFINITY });
+
+/** Whether the session has ended while this page was open. */
+export function useEnded(): boolean {
+  return useQuery(endedOptions).data === true;
+}
 
 /** Who is signed in, as far as it is known. */
 export function useWho(): Who | undefined {

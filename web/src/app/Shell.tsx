@@ -1,7 +1,10 @@
 import { AppShell, Burger, Group, ScrollArea } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { Outlet, useRouterState } from "@tanstack/react-router";
-import { useEffect } from "react";
+import { lazy, Suspense, useEffect } from "react";
+
+import { useEnded } from "@/api/who";
+import { useSignedOutElsewhere } from "@/features/session/forget";
 
 import { Brand } from "./Brand";
 import { ConnectionBadge } from "./ConnectionBadge";
@@ -10,11 +13,15 @@ import { ThemeSwitch } from "./ThemeSwitch";
 import { UserMenu } from "./UserMenu";
 import classes from "./Shell.module.css";
 
+const SignInAgain = lazy(async () => ({ default: (await import("@/features/session/SignInAgain")).SignInAgain }));
+
 /** What stands around every page: navigation, connection, theme, who is signed in. */
 export function Shell() {
   const [opened, { toggle, close }] = useDisclosure();
   const path = useRouterState({ select: (s) => s.location.pathname });
   useEffect(close, [path, close]);
+  const ended = useEnded();
+  useSignedOutElsewhere();
   return (
     <AppShell
       header={{ height: 56 }}
@@ -48,6 +55,11 @@ export function Shell() {
           <Outlet />
         </div>
       </AppShell.Main>
+      {ended && (
+        <Suspense>
+          <SignInAgain />
+        </Suspense>
+      )}
     </AppShell>
   );
 }

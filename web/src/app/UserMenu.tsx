@@ -1,12 +1,13 @@
 import { Avatar, Menu, Text, UnstyledButton } from "@mantine/core";
 import { IconLock, IconLogout } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
+import { useRouter } from "@tanstack/react-router";
 import { lazy, Suspense, useState } from "react";
 
 import { logoutMutation } from "@/api/gen/@tanstack/react-query.gen";
 import { useWho } from "@/api/who";
 import { notifyError } from "@/components/notify";
+import { forget, tellSignedOut } from "@/features/session/forget";
 
 const ChangePassword = lazy(async () => ({ default: (await import("@/features/session/ChangePassword")).ChangePassword }));
 
@@ -14,15 +15,14 @@ const ChangePassword = lazy(async () => ({ default: (await import("@/features/se
 export function UserMenu() {
   const who = useWho();
   const queryClient = useQueryClient();
-  const navigate = useNavigate();
+  const router = useRouter();
   // The dialog's code is loaded when it is first opened.
   const [changing, setChanging] = useState<boolean>();
   const signOut = useMutation({
     ...logoutMutation(),
     onSuccess: async () => {
-      await navigate({ to: "/login", search: {} });
-      queryClient.clear();
-      sessionStorage.clear(); // What was edited and not deployed.
+      tellSignedOut();
+      await forget(router, queryClient);
     },
     // Who is told that they are signed out must be so.
     onError: notifyError,

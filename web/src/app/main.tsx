@@ -13,7 +13,7 @@ import { createRoot } from "react-dom/client";
 
 import { setUpClient } from "@/api/client";
 import { newQueryClient } from "@/api/queries";
-import { whoOptions } from "@/api/who";
+import { endedOptions, whoOptions } from "@/api/who";
 
 import { styleNonce } from "@/components/nonce";
 import { newRouter } from "./router";
@@ -21,11 +21,7 @@ import { colorSchemeManager, theme } from "./theme";
 
 setUpClient();
 const queryClient = newQueryClient(() => {
-  // Nothing that the last one saw stays for the next.
-  const here = router.state.location;
-  if (here.pathname === "/login") return;
-  queryClient.clear();
-  void router.navigate({ to: "/login", search: { to: here.href, expired: true }, replace: true });
+  if (router.state.location.pathname !== "/login") queryClient.setQueryData(endedOptions.queryKey, true);
 });
 const router = newRouter(queryClient);
 

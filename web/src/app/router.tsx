@@ -4,6 +4,7 @@ import { createRootRouteWithContext, createRoute, createRouter, lazyRouteCompone
 import { asApiError } from "@/api/problem";
 import { whoOptions } from "@/api/who";
 import { ErrorState, LoadingPage } from "@/components/states";
+import { validateTime } from "@/components/timeRange";
 import { createSearch, functionsSearch, versionsSearch } from "@/features/functions/search";
 import { invocationsSearch } from "@/features/invocations/search";
 import { isolationsSearch } from "@/features/isolations/search";
@@ -74,6 +75,8 @@ const create = createRoute({
 const fn = createRoute({
   getParentRoute: () => signedIn,
   path: "/functions/$name",
+  // Every page of a function has the range of time, also those that show none: it goes along from one to the other.
+  validateSearch: validateTime,
   component: lazyRouteComponent(() => import("@/features/functions/FunctionLayout"), "FunctionLayout"),
 });
 

@@ -62,6 +62,8 @@ export const theme = createTheme({
   },
   components: {
     Paper: { defaultProps: { radius: "md", withBorder: true } },
+    // Some colours are no ink: the title of a yellow one could hardly be read.
+    Alert: { styles: { title: { color: "var(--mantine-color-text)" } } },
     Tooltip: { defaultProps: { openDelay: 250, withArrow: true } },
     Button: { defaultProps: { size: "sm" } },
     Modal: { defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 }, closeButtonProps: { "aria-label": "Close" } } },

@@ -1,7 +1,8 @@
 import { ActionIcon, TextInput } from "@mantine/core";
-import { useDebouncedCallback } from "@mantine/hooks";
 import { IconX } from "@tabler/icons-react";
-import { useEffect, useRef, useState, type ReactNode } from "react";
+import type { ReactNode } from "react";
+
+import { useTyped } from "./useTyped";
 
 interface Props {
   label: string;
@@ -15,29 +16,9 @@ interface Props {
   width?: number;
 }
 
-const pause = 300;
-
-/** A text that is searched for and stands in the URL: it follows the URL, but never overtakes who types. */
+/** A text that is searched for and stands in the URL. */
 export function SearchField({ label, placeholder, value = "", onSearch, icon, className, width }: Props) {
-  const [text, setText] = useState(value);
-  // What this field has put into the URL, which is no news when it comes back.
-  const told = useRef(value);
-  const tell = (next: string) => {
-    told.current = next;
-    onSearch(next === "" ? undefined : next);
-  };
-  const later = useDebouncedCallback(tell, pause);
-  useEffect(() => {
-    if (value === told.current) return;
-    later.cancel();
-    told.current = value;
-    setText(value);
-  }, [value, later]);
-  const clear = () => {
-    later.cancel();
-    setText("");
-    tell("");
-  };
+  const { shown, type, put } = useTyped(value, (text) => onSearch(text === "" ? undefined : text));
   return (
     <TextInput
       {...(className !== undefined && { className })}
@@ -46,17 +27,14 @@ export function SearchField({ label, placeholder, value = "", onSearch, icon, cl
       placeholder={placeholder}
       leftSection={icon}
       rightSection={
-        text !== "" && (
-          <ActionIcon variant="subtle" color="gray" size="sm" aria-label="Clear the search" onClick={clear}>
+        shown !== "" && (
+          <ActionIcon variant="subtle" color="gray" size="sm" aria-label="Clear the search" onClick={() => put("")}>
             <IconX size={14} />
           </ActionIcon>
         )
       }
-      value={text}
-      onChange={(event) => {
-        setText(event.currentTarget.value);
-        later(event.currentTarget.value);
-      }}
+      value={shown}
+      onChange={(event) => type(event.currentTarget.value)}
       spellCheck={false}
       autoComplete="off"
     />

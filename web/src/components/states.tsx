@@ -8,6 +8,8 @@ import { asApiError } from "@/api/problem";
 export function ErrorState(props: { error: unknown; retry?: () => void; compact?: boolean }) {
   const error = asApiError(props.error);
   const lost = error.code === "unreachable";
+  // One sees it only after signing in again.
+  if (error.status === 401) return <Alert color="yellow" variant="light" title="Your session had ended" role="alert">You are signed in again: try it once more.</Alert>;
   return (
     <Alert
       color={lost ? "yellow" : "red"}

@@ -11,6 +11,7 @@ import { ButtonLink } from "@/components/ButtonLink";
 import { notifyDone, notifyError } from "@/components/notify";
 import { PageHeader } from "@/components/PageHeader";
 import { EmptyState, ErrorState } from "@/components/states";
+import { validateTime } from "@/components/timeRange";
 
 import { DeleteDialog } from "./DeleteDialog";
 import classes from "./FunctionLayout.module.css";
@@ -34,9 +35,17 @@ export function FunctionLayout() {
   const path = useRouterState({ select: (s) => s.location.pathname });
   const bar = useRef<HTMLElement>(null);
   useEffect(() => {
+    const tabs = bar.current;
+    if (!tabs) return;
     // Where the tabs are wider than the window, the one that is shown is in view.
-    const active = bar.current?.querySelector<HTMLElement>('[data-status="active"]');
-    if (bar.current && active) bar.current.scrollLeft = active.offsetLeft - bar.current.offsetLeft - 60;
+    const show = () => {
+      const active = tabs.querySelector<HTMLElement>('[data-status="active"]');
+      if (active) tabs.scrollLeft = active.offsetLeft - tabs.offsetLeft - 60;
+    };
+    show();
+    const sizes = new ResizeObserver(show);
+    sizes.observe(tabs);
+    return () => sizes.disconnect();
   }, [path]);
   if (fn.isError && asApiError(fn.error).status === 404) {
     return (
@@ -50,7 +59,7 @@ export function FunctionLayout() {
       <PageHeader title={name} before={<Mark fn={fn.data} />} lead={<Lead fn={fn.data} />} actions={fn.data && <Actions fn={fn.data} />} />
       <nav ref={bar} className={classes.tabs} aria-label={`Pages of ${name}`}>
         {tabs.map((tab) => (
-          <Link key={tab.to} to={tab.to} params={{ name }} className={classes.tab} activeOptions={{ exact: tab.exact, includeSearch: false }}>
+          <Link key={tab.to} to={tab.to} params={{ name }} search={validateTime} className={classes.tab} activeOptions={{ exact: tab.exact, includeSearch: false }}>
             {tab.label}
           </Link>
         ))}
@@ -71,7 +80,7 @@ function Lead({ fn }: { fn: Fn | undefined }) {
     <div className={classes.lead}>
       <RuntimeBadge runtime={config.runtime} />
       <span>{config.isolation}</span>
-      <Link to="/functions/$name/versions" params={{ name: fn.name }} className={classes.quiet}>
+      <Link to="/functions/$name/versions" params={{ name: fn.name }} search={validateTime} className={classes.quiet}>
         version {number}
       </Link>
       <InstanceCount instances={fn.instances} />

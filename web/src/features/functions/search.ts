@@ -40,13 +40,13 @@ export function createSearch(search: Record<string, unknown>): CreateSearch {
 
 /** What the URL of a function's versions holds: the two that are compared. */
 export interface VersionsSearch {
-  from?: number;
-  to?: number;
+  old?: number;
+  new?: number;
 }
 
 export function versionsSearch(search: Record<string, unknown>): VersionsSearch {
   const out: VersionsSearch = {};
-  for (const key of ["from", "to"] as const) {
+  for (const key of ["old", "new"] as const) {
     const n = Number(search[key]);
     if (Number.isInteger(n) && n > 0) out[key] = n;
   }

@@ -1,12 +1,11 @@
-import { ActionIcon, NumberInput, Select, Tooltip } from "@mantine/core";
-import { useDebouncedCallback } from "@mantine/hooks";
+import { ActionIcon, Select, Tooltip } from "@mantine/core";
 import { IconFilterOff, IconSearch } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
 
 import { listIsolationsOptions } from "@/api/gen/@tanstack/react-query.gen";
 import { RangeBar, useSetSearch } from "@/components/RangeBar";
 import { SearchField } from "@/components/SearchField";
+import { UrlNumber } from "@/components/UrlNumber";
 import { FunctionSelect } from "@/lib/FunctionSelect";
 import { outcomes, startClasses } from "@/lib/words";
 
@@ -25,14 +24,9 @@ export function Filters({ search, fixed }: { search: InvocationsSearch; fixed: b
   const change = useSetSearch<InvocationsSearch>();
   // Another filter begins at the newest again.
   const set = (next: Partial<Record<keyof InvocationsSearch, string | number | undefined>>) => change({ ...next, before: undefined } as InvocationsSearch);
-  const later = useDebouncedCallback(set, 300);
   const isolations = useQuery({ ...listIsolationsOptions(), staleTime: 60_000 }).data?.items ?? [];
   const some = filters.some((key) => search[key] !== undefined);
-  const [round, setRound] = useState(0);
-  const clear = () => {
-    set(Object.fromEntries(filters.map((key) => [key, undefined])));
-    setRound(round + 1);
-  };
+  const clear = () => set(Object.fromEntries(filters.map((key) => [key, undefined])));
   return (
     <div className={classes.bar}>
       <div className={classes.filters}>
@@ -41,7 +35,7 @@ export function Filters({ search, fixed }: { search: InvocationsSearch; fixed: b
         <Select aria-label="Outcome" placeholder="Any outcome" clearable searchable data={ends} value={search.outcome ?? null} onChange={(value) => set({ outcome: value ?? undefined })} w={150} />
         <Select aria-label="Start class" placeholder="Any start" clearable data={startClasses.slice(0, 4).map((word) => ({ value: word.key, label: word.label }))} value={search.start ?? null} onChange={(value) => set({ start: value ?? undefined })} w={112} />
         <Select aria-label="Isolation" placeholder="Any isolation" clearable data={isolations.map((one) => one.name)} value={search.isolation ?? null} onChange={(value) => set({ isolation: value ?? undefined })} w={126} />
-        <NumberInput key={`ms${round}`} aria-label="At least this many milliseconds" placeholder="min. ms" min={0} max={86_400_000} hideControls allowDecimal={false} defaultValue={search.min_ms ?? ""} onChange={(value) => later({ min_ms: Number(value) || undefined })} w={84} />
+        <UrlNumber aria-label="At least this many milliseconds" placeholder="min. ms" min={0} max={86_400_000} hideControls allowDecimal={false} value={search.min_ms} onNumber={(value) => set({ min_ms: value || undefined })} w={84} />
         <Tooltip label="Remove all filters">
           <ActionIcon variant="subtle" color="gray" size={36} aria-label="Remove all filters" disabled={!some} onClick={clear}><IconFilterOff size={17} /></ActionIcon>
         </Tooltip>

@@ -1,8 +1,6 @@
-import { NumberInput, Select, SimpleGrid, Skeleton, Text } from "@mantine/core";
-import { useDebouncedValue } from "@mantine/hooks";
+import { Select, SimpleGrid, Skeleton, Text } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useSearch } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
 
 import { reckonCosts, type CostAnswer, type IsolationCost } from "@/api/gen";
 import { ShareBar } from "@/components/charts";
@@ -10,6 +8,7 @@ import { formatMoney, formatShare } from "@/components/format";
 import { Panel } from "@/components/Panel";
 import { useSetSearch } from "@/components/RangeBar";
 import { ErrorState } from "@/components/states";
+import { UrlNumber } from "@/components/UrlNumber";
 import { formatSmall } from "@/lib/metrics";
 import { isolationColor } from "@/lib/words";
 
@@ -30,17 +29,11 @@ const keeps = ["1m", "5m", "15m", "1h"].map((value) => ({ value, label: value })
 export function Calculator({ run, runtime }: { run: string; runtime: string }) {
   const search = isolationsSearch(useSearch({ strict: false }));
   const set = useSetSearch<IsolationsSearch>();
-  const [rate, setRate] = useState(search.rate ?? 1);
-  const [min, setMin] = useState(search.min ?? 0);
-  const keep = search.keep ?? "5m";
-  const [asked] = useDebouncedValue({ rate, min }, 250);
-  useEffect(() => {
-    set({ rate: asked.rate === 1 ? undefined : asked.rate, min: asked.min || undefined });
-  }, [asked, set]);
+  const { rate = 1, min = 0, keep = "5m" } = search;
   const costs = useQuery({
-    queryKey: ["costs", run, runtime, asked.rate, asked.min, keep],
+    queryKey: ["costs", run, runtime, rate, min, keep],
     queryFn: async ({ signal }): Promise<CostAnswer> => {
-      const { data } = await reckonCosts({ body: { run, runtime, per_second: [asked.rate], keep_alive: keep, min: asked.min }, signal, throwOnError: true });
+      const { data } = await reckonCosts({ body: { run, runtime, per_second: [rate], keep_alive: keep, min }, signal, throwOnError: true });
       return data;
     },
     placeholderData: keepPreviousData,
@@ -50,9 +43,9 @@ export function Calculator({ run, runtime }: { run: string; runtime: string }) {
   return (
     <Panel title="What would it cost?" note="A function that does nothing, by what was measured and the prices of the settings">
       <SimpleGrid cols={3} spacing="xs" mb="sm">
-        <NumberInput size="xs" label="Calls per second" value={rate} min={0} max={1e5} step={1} decimalScale={4} onChange={(value) => typeof value === "number" && setRate(value)} />
+        <UrlNumber size="xs" label="Calls per second" value={rate} min={0} max={1e5} step={1} decimalScale={4} onNumber={(value) => value !== undefined && set({ rate: value === 1 ? undefined : value })} />
         <Select size="xs" label="Keep idle for" data={keeps.some((one) => one.value === keep) ? keeps : [{ value: keep, label: keep }, ...keeps]} value={keep} onChange={(value) => set({ keep: value === "5m" ? undefined : (value ?? undefined) })} allowDeselect={false} />
-        <NumberInput size="xs" label="Always at least" value={min} min={0} max={1000} onChange={(value) => typeof value === "number" && setMin(value)} />
+        <UrlNumber size="xs" label="Always at least" value={min} min={0} max={1000} allowDecimal={false} onNumber={(value) => value !== undefined && set({ min: value || undefined })} />
       </SimpleGrid>
       {costs.error && !costs.data && <ErrorState error={costs.error} retry={() => void costs.refetch()} compact />}
       {!costs.data && !costs.error && <Skeleton height={150} />}

@@ -86,7 +86,7 @@ function Shown({ runs, report }: { runs: Runs; report: Report }) {
       {report.broken_off && <Alert color="yellow" variant="light">It was broken off: {report.broken_off}. What is there is right, but not all.</Alert>}
       <div className={grid.two} style={{ alignItems: "start" }}>
         <div className={grid.page}>
-          <Chart title="First answer, by what the call found" groups={startGroups(report, runtime)} format={formatDuration} log />
+          <Chart title="First answer" note="By what the call found; the whole way there and back" groups={startGroups(report, runtime)} format={formatDuration} log />
           <Chart title="Memory of an idle instance" note="With all that it causes on the host" groups={memoryGroups(report, runtime)} format={formatBytes} bytes />
           <Chart title="The function's own time" note="How many times as long as in a bare process, over all workloads" groups={slowdownGroups(report, runtime)} format={(value) => `${value}×`} reference={{ value: 1, label: "bare process" }} />
         </div>

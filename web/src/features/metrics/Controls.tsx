@@ -32,7 +32,7 @@ export function Controls({ name, search }: { name: string; search: MetricsSearch
           <Select aria-label="Isolation" placeholder="All isolations" size="sm" clearable w={150} data={isolations}
             value={search.isolation ?? null} onChange={(value) => set({ isolation: value ?? undefined })} />
         )}
-        <Select aria-label="Compare" placeholder="Compare…" size="sm" clearable w={190} data={kinds} value={compared ?? null}
+        <Select className={classes.compare} aria-label="Compare" placeholder="Compare…" size="sm" clearable w={190} data={kinds} value={compared ?? null}
           onChange={(value) => set({ compare: (value as Comparison | null) ?? undefined, a: undefined, b: undefined, ...(value === "version" && { version: undefined }), ...(value === "isolation" && { isolation: undefined }) })} />
       </Group>
       <RangeBar />

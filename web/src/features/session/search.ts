@@ -2,15 +2,12 @@
 export interface LoginSearch {
   /** Where to go afterwards: a path of the console. */
   to?: string;
-  /** Set where a session has ended by itself. */
-  expired?: boolean;
 }
 
 export function loginSearch(search: Record<string, unknown>): LoginSearch {
   const out: LoginSearch = {};
   const to = safePath(search.to);
   if (to !== undefined) out.to = to;
-  if (search.expired === true) out.expired = true;
   return out;
 }
 

@@ -1,15 +1,16 @@
-import { ActionIcon, Alert, Badge, Button, Code, CopyButton, Group, Modal, MultiSelect, Paper, Select, Stack, Table, Text, TextInput, Tooltip } from "@mantine/core";
+import { ActionIcon, Alert, Badge, Button, Code, CopyButton, Group, Modal, Paper, Select, Stack, Table, Text, TextInput, Tooltip } from "@mantine/core";
 import { IconCheck, IconCopy, IconKey, IconPlus, IconTrash } from "@tabler/icons-react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 
 import type { NewToken, Token } from "@/api/gen";
-import { createTokenMutation, deleteTokenMutation, listFunctionsOptions, listTokensOptions, listTokensQueryKey } from "@/api/gen/@tanstack/react-query.gen";
+import { createTokenMutation, deleteTokenMutation, listTokensOptions, listTokensQueryKey } from "@/api/gen/@tanstack/react-query.gen";
 import { asApiError } from "@/api/problem";
 import { useWho } from "@/api/who";
 import { formatAgo, formatTime } from "@/components/format";
 import { notifyDone, notifyError } from "@/components/notify";
 import { EmptyState, ErrorState, LoadingRows } from "@/components/states";
+import { FunctionsSelect } from "@/lib/FunctionSelect";
 import { useNow } from "@/lib/useNow";
 
 import { Confirm } from "./Confirm";
@@ -106,7 +107,6 @@ function TokenForm({ onMade, onCancel }: { onMade: (token: NewToken) => void; on
   const [role, setRole] = useState<RoleName>("invoke");
   const [functions, setFunctions] = useState<string[]>([]);
   const [ttl, setTtl] = useState("2160h");
-  const known = useQuery({ ...listFunctionsOptions({ query: { limit: 500 } }), staleTime: 30_000 }).data?.items ?? [];
   const make = useMutation({ ...createTokenMutation(), onSuccess: onMade, onSettled: () => queryClient.invalidateQueries({ queryKey: listTokensQueryKey() }) });
   const problem = make.error ? asApiError(make.error) : undefined;
   return (
@@ -117,7 +117,7 @@ function TokenForm({ onMade, onCancel }: { onMade: (token: NewToken) => void; on
       <Stack gap="md">
         <TextInput label="Name" description="What the token is for" placeholder="ci" value={name} onChange={(event) => setName(event.currentTarget.value)} maxLength={100} required data-autofocus error={problem?.errors.find((e) => e.field === "name")?.message} />
         <RoleChoice allowed={["admin", "developer", "viewer", "invoke"]} value={role} onChange={setRole} />
-        {role === "invoke" && <MultiSelect label="Functions" description="That it may call" placeholder={functions.length === 0 ? "All of them" : ""} data={known.map((fn) => fn.name)} value={functions} onChange={setFunctions} searchable clearable limit={100} />}
+        {role === "invoke" && <FunctionsSelect label="Functions" description="That it may call" none="All of them" value={functions} onChange={setFunctions} />}
         <Select label="Good for" data={lives} value={ttl} onChange={(value) => setTtl(value ?? "")} allowDeselect={false} />
         {problem && <ErrorState error={problem} compact />}
         <Group justify="flex-end">

@@ -105,8 +105,7 @@ function Workbench({ fn, base, original, skipped, draft, onDeployed }: Workbench
     return () => window.removeEventListener("keydown", onKey);
   }, [dirty, mayEdit]);
   const blocker = useBlocker({
-    // The way to the sign-in page comes back, and the draft is kept meanwhile.
-    shouldBlockFn: ({ next }) => dirty && next.pathname !== "/login",
+    shouldBlockFn: () => dirty,
     enableBeforeUnload: () => dirty,
     withResolver: true,
   });

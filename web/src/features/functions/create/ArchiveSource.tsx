@@ -1,6 +1,6 @@
 import { Button } from "@mantine/core";
 import { IconFileZip } from "@tabler/icons-react";
-import { useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 
 import { formatBytes } from "@/components/format";
 
@@ -8,8 +8,14 @@ import type { Source } from "./CreatePage";
 import { DropBox } from "./DropBox";
 import { archiveType } from "./source";
 
+interface Props {
+  over: boolean;
+  dropped: File | undefined;
+  onPick: (source: Source | undefined) => void;
+}
+
 /** Takes a zip or tar.gz as it is. */
-export function ArchiveSource(props: { onPick: (source: Source | undefined) => void }) {
+export function ArchiveSource(props: Props) {
   const input = useRef<HTMLInputElement>(null);
   const [file, setFile] = useState<File>();
   const [error, setError] = useState<string>();
@@ -28,13 +34,18 @@ export function ArchiveSource(props: { onPick: (source: Source | undefined) => v
     const filename = type === "application/zip" ? "code.zip" : "code.tar.gz";
     props.onPick({ code: { archive: new Blob([chosen], { type }), filename }, config: {}, name: chosen.name });
   };
+  const { dropped } = props;
+  useEffect(() => {
+    void take(dropped);
+    // Only what is dropped is news.
+  }, [dropped]);
 
   return (
     <>
       <DropBox
         title={file ? file.name : "Drop a zip or tar.gz here"}
         error={error}
-        onDrop={(data) => void take(data.files[0])}
+        over={props.over}
         action={
           <Button variant="default" leftSection={<IconFileZip size={16} />} onClick={() => input.current?.click()}>
             {file ? "Choose another archive" : "Choose an archive"}

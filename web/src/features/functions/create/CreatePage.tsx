@@ -21,6 +21,7 @@ import classes from "./CreatePage.module.css";
 import { FolderSource } from "./FolderSource";
 import { nameFrom } from "./source";
 import { TemplateSource } from "./TemplateSource";
+import { useDrop, type Dropped } from "./useDrop";
 
 /** What a function is made of, as the page has it so far. */
 export interface Source {
@@ -51,6 +52,12 @@ export function CreatePage() {
   const source = template ? ofTemplate(template) : picked?.from === from ? picked.source : undefined;
   const choose = (next: string) => void navigate({ to: "/create", search: next === "template" ? {} : { from: next as "folder" }, replace: true });
 
+  const [dropped, setDropped] = useState<Dropped>();
+  const over = useDrop((next) => {
+    setDropped(next);
+    choose(next.kind);
+  }, mayCreate);
+
   if (!mayCreate) {
     return (
       <>
@@ -75,9 +82,9 @@ export function CreatePage() {
             ]}
           />
           {from === "folder" ? (
-            <FolderSource onPick={(s) => setPicked(s && { from, source: s })} />
+            <FolderSource over={over} dropped={dropped?.kind === "folder" ? dropped : undefined} onPick={(s) => setPicked(s && { from, source: s })} />
           ) : from === "archive" ? (
-            <ArchiveSource onPick={(s) => setPicked(s && { from, source: s })} />
+            <ArchiveSource over={over} dropped={dropped?.kind === "archive" ? dropped.file : undefined} onPick={(s) => setPicked(s && { from, source: s })} />
           ) : templates.isError ? (
             <ErrorState error={templates.error} retry={() => void templates.refetch()} />
           ) : template && templates.data ? (

@@ -1,6 +1,6 @@
 import { Alert, Loader, Stack, Text } from "@mantine/core";
 import { IconUpload } from "@tabler/icons-react";
-import { useState, type ReactNode } from "react";
+import type { ReactNode } from "react";
 
 import classes from "./DropBox.module.css";
 
@@ -10,30 +10,17 @@ interface Props {
   action: ReactNode;
   busy?: boolean;
   error?: string | undefined;
-  onDrop: (data: DataTransfer) => void;
+  /** Whether something is held over the page. */
+  over: boolean;
   /** The files that were taken. */
   list?: string[] | undefined;
 }
 
-/** A place to drop files on; the button in it does the same for the keyboard. */
+/** Says that files can be dropped, and which were; the button in it does the same for the keyboard. */
 export function DropBox(props: Props) {
-  const [over, setOver] = useState(false);
   return (
     <>
-      <div
-        className={classes.root}
-        data-over={over || undefined}
-        onDragOver={(e) => {
-          e.preventDefault();
-          setOver(true);
-        }}
-        onDragLeave={() => setOver(false)}
-        onDrop={(e) => {
-          e.preventDefault();
-          setOver(false);
-          props.onDrop(e.dataTransfer);
-        }}
-      >
+      <div className={classes.root} data-over={props.over || undefined}>
         {props.busy ? <Loader size="sm" /> : <IconUpload size={26} stroke={1.6} className={classes.icon} aria-hidden="true" />}
         <Stack gap={4} align="center">
           <Text fw={600}>{props.title}</Text>

@@ -1,24 +1,30 @@
 import { Button } from "@mantine/core";
 import { IconFolderOpen } from "@tabler/icons-react";
-import { useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 
 import { formatBytes } from "@/components/format";
 
 import type { Source } from "./CreatePage";
 import { DropBox } from "./DropBox";
-import { guessLanguage, pack, readDrop, readPicker, type Package, type Picked } from "./source";
+import { guessLanguage, pack, readPicker, type Found, type Package } from "./source";
 
 interface Made extends Package {
   name: string;
 }
 
+interface Props {
+  over: boolean;
+  dropped: { name: string; found: Promise<Found> } | undefined;
+  onPick: (source: Source | undefined) => void;
+}
+
 /** Takes a folder that is dropped on the page or chosen, and packs it. */
-export function FolderSource(props: { onPick: (source: Source | undefined) => void }) {
+export function FolderSource(props: Props) {
   const input = useRef<HTMLInputElement>(null);
   const [state, setState] = useState<{ busy: boolean; made?: Made; error?: string }>({ busy: false });
 
   const latest = useRef(0);
-  const take = async (name: string, read: () => Promise<Picked[]> | Picked[]) => {
+  const take = async (name: string, read: () => Promise<Found> | Found) => {
     const turn = ++latest.current;
     setState({ busy: true });
     props.onPick(undefined);
@@ -34,19 +40,19 @@ export function FolderSource(props: { onPick: (source: Source | undefined) => vo
     }
   };
 
+  const { dropped } = props;
+  useEffect(() => {
+    if (dropped) void take(dropped.name, () => dropped.found);
+    // Only what is dropped is news.
+  }, [dropped]);
+
   return (
     <>
       <DropBox
         title={state.made ? state.made.name || "The folder" : "Drop a folder here"}
         busy={state.busy}
         error={state.error}
-        onDrop={(data) => {
-          const name = data.items[0]?.webkitGetAsEntry()?.name ?? "";
-          const { items } = data;
-          // Read at once: the list is empty after the event.
-          const reading = readDrop(items);
-          void take(name, () => reading);
-        }}
+        over={props.over}
         action={
           <Button variant="default" leftSection={<IconFolderOpen size={16} />} onClick={() => input.current?.click()}>
             {state.made ? "Choose another folder" : "Choose a folder"}

@@ -1,10 +1,11 @@
 import { unzipSync } from "fflate";
 import { describe, expect, it } from "vitest";
 
-import { archiveType, guessLanguage, nameFrom, pack, readConfig, readDrop, readPicker, type Picked } from "./source";
+import { archiveType, guessLanguage, nameFrom, pack, readConfig, readDrop, readPicker, type Found } from "./source";
 
-function picked(files: Record<string, string>): Picked[] {
-  return Object.entries(files).map(([path, text]) => ({ path, file: new File([text], path.split("/").pop() ?? "") }));
+function picked(all: Record<string, string>): Found {
+  const files = Object.entries(all).map(([path, text]) => ({ path, file: new File([text], path.split("/").pop() ?? "") }));
+  return { files, passed: [] };
 }
 
 const file = (name: string, text = "") => ({ name, isFile: true, isDirectory: false, file: (done: (file: File) => void) => done(new File([text], name)) });
@@ -23,13 +24,15 @@ const dropped = (entries: object[]) => entries.map((entry) => ({ webkitGetAsEntr
 describe("a dropped folder", () => {
   it("is read without its own name, and not where its .coveignore leaves folders out", async () => {
     const folder = dir("shop", [file("main.py"), file(".coveignore", "data/\n!.git/"), dir("data", [file("x")]), dir(".git", [file("HEAD")]), dir("lib", [dir("deep", [file("a.py")])])]);
-    expect((await readDrop(dropped([folder]))).map((p) => p.path)).toEqual(["main.py", ".coveignore", ".git/HEAD", "lib/deep/a.py"]);
-    expect((await readDrop(dropped([file("main.py"), dir("lib", [file("a.py")])]))).map((p) => p.path)).toEqual(["main.py", "lib/a.py"]);
+    const found = await readDrop(dropped([folder]));
+    expect(found.files.map((p) => p.path)).toEqual(["main.py", ".coveignore", ".git/HEAD", "lib/deep/a.py"]);
+    expect((await pack(found)).skipped).toEqual(["data"]);
+    expect((await readDrop(dropped([file("main.py"), dir("lib", [file("a.py")])]))).files.map((p) => p.path)).toEqual(["main.py", "lib/a.py"]);
   });
 
   it("is told by a picker in the same way", () => {
     const list = ["shop/main.py", "shop/lib/a.py"].map((path) => Object.assign(new File([""], path.split("/").pop() ?? ""), { webkitRelativePath: path }));
-    expect(readPicker(list as never).map((p) => p.path)).toEqual(["main.py", "lib/a.py"]);
+    expect(readPicker(list as never).files.map((p) => p.path)).toEqual(["main.py", "lib/a.py"]);
   });
 
   it("is packed by the rules of its .coveignore", async () => {

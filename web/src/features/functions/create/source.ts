@@ -9,6 +9,13 @@ export interface Picked {
   file: File;
 }
 
+/** What was found in a folder. */
+export interface Found {
+  files: Picked[];
+  /** Folders that were not looked into, since nothing in them belongs into a package. */
+  passed: string[];
+}
+
 /** Nothing that is larger is read into the page; the command line has no such bound. */
 export const mostBytes = 64 * 1024 * 1024;
 export const mostFiles = 5_000;
@@ -17,30 +24,33 @@ export const mostFiles = 5_000;
 const configFile = "cove.yaml";
 
 /** The files of a folder that was dropped on the page, however deep, but for what is left out with its folder. */
-export async function readDrop(items: DataTransferItemList): Promise<Picked[]> {
+export async function readDrop(items: DataTransferItemList): Promise<Found> {
   // Entries must be taken before the first wait: afterwards the list is empty.
   const entries = [...items].flatMap((item) => item.webkitGetAsEntry() ?? []);
   const [first] = entries;
   const top = entries.length === 1 && first?.isDirectory ? await childrenOf(first) : entries;
   const rules = top.find((entry) => entry.isFile && entry.name === ignoreFile);
   const ignored = ignoredBy(rules ? await (await fileOf(rules)).text() : "");
-  const picked: Picked[] = [];
+  const [files, passed]: [Picked[], string[]] = [[], []];
   let kept = 0;
   const walk = async (entry: FileSystemEntry, folder: string): Promise<void> => {
     const path = folder + entry.name;
     // One more than may be is enough to refuse it.
     if (kept > mostFiles) return;
     if (entry.isFile) {
-      picked.push({ path, file: await fileOf(entry) });
+      files.push({ path, file: await fileOf(entry) });
       if (!ignored(path, false)) kept++;
       return;
     }
     // What is never packed is not walked through either: .git has thousands of files.
-    if (ignored(path, true)) return;
+    if (ignored(path, true)) {
+      passed.push(path);
+      return;
+    }
     for (const child of await childrenOf(entry)) await walk(child, `${path}/`);
   };
   for (const entry of top) await walk(entry, "");
-  return picked;
+  return { files, passed };
 }
 
 function fileOf(entry: FileSystemEntry): Promise<File> {
@@ -59,8 +69,9 @@ async function childrenOf(entry: FileSystemEntry): Promise<FileSystemEntry[]> {
 }
 
 /** The files that were chosen by a folder picker, by their paths within the folder. */
-export function readPicker(list: FileList): Picked[] {
-  return [...list].map((file) => ({ path: file.webkitRelativePath.split("/").slice(1).join("/") || file.name, file }));
+export function readPicker(list: FileList): Found {
+  const files = [...list].map((file) => ({ path: file.webkitRelativePath.split("/").slice(1).join("/") || file.name, file }));
+  return { files, passed: [] };
 }
 
 export interface Package {
@@ -75,7 +86,7 @@ export interface Package {
 }
 
 /** Packs the files of a folder as the command line would. Rejects with words for people. */
-export async function pack(picked: Picked[]): Promise<Package> {
+export async function pack({ files: picked, passed }: Found): Promise<Package> {
   const rules = picked.find((p) => p.path === ignoreFile);
   const ignored = ignoredBy(rules ? await rules.file.text() : "");
   const kept = picked.filter((p) => leftOut(p.path, ignored) === undefined);
@@ -93,7 +104,7 @@ export async function pack(picked: Picked[]): Promise<Package> {
   return {
     archive: new Blob([zipped as BlobPart], { type: "application/zip" }),
     paths: kept.map((p) => p.path).sort(),
-    skipped: [...new Set(picked.flatMap((p) => leftOut(p.path, ignored) ?? []))].filter((path) => path !== configFile && path !== ignoreFile),
+    skipped: [...new Set([...passed, ...picked.flatMap((p) => leftOut(p.path, ignored) ?? [])])].filter((path) => path !== configFile && path !== ignoreFile),
     bytes,
     config,
   };

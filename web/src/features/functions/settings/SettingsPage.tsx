@@ -50,7 +50,7 @@ function SettingsForm({ fn }: { fn: Fn }) {
     if (patch.error) patch.reset();
     setForm((old) => ({ ...old, ...change }));
   };
-  const blocker = useBlocker({ shouldBlockFn: ({ next }) => count > 0 && next.pathname !== "/login", enableBeforeUnload: () => count > 0, withResolver: true });
+  const blocker = useBlocker({ shouldBlockFn: () => count > 0, enableBeforeUnload: () => count > 0, withResolver: true });
 
   const save = () => {
     const sent = form;

@@ -8,6 +8,7 @@ import { useMay } from "@/api/who";
 import { formatAgo, formatBytes, formatTime } from "@/components/format";
 import { notifyDone, notifyError } from "@/components/notify";
 import { ErrorState, LoadingBox, LoadingRows } from "@/components/states";
+import { validateTime } from "@/components/timeRange";
 
 import { changesOf } from "../files";
 import { FilesDiff } from "../FilesDiff";
@@ -31,7 +32,7 @@ export function VersionsPage() {
     items.map((v) => v.number),
     active,
   );
-  const compare = (next: VersionsSearch) => void navigate({ to: "/functions/$name/versions", params: { name }, search: next, replace: true, resetScroll: false });
+  const compare = (next: VersionsSearch) => void navigate({ to: "/functions/$name/versions", params: { name }, search: (was) => ({ ...validateTime(was), ...next }), replace: true, resetScroll: false });
   return (
     <div className={classes.root}>
       <ol className={classes.list} aria-label="Versions, the newest first">
@@ -41,7 +42,7 @@ export function VersionsPage() {
             version={version}
             active={active}
             compared={pair !== undefined && (pair.from === version.number || pair.to === version.number)}
-            onCompare={() => compare(version.number === active ? {} : { from: Math.min(version.number, active), to: Math.max(version.number, active) })}
+            onCompare={() => compare(version.number === active ? {} : { old: Math.min(version.number, active), new: Math.max(version.number, active) })}
           />
         ))}
       </ol>
@@ -128,11 +129,11 @@ function Comparison({ name, items, active, pair, onChange }: ComparisonProps) {
   return (
     <>
       <Group gap="xs" mb="md" wrap="nowrap" className={classes.pair}>
-        <Select aria-label="Compare" data={options} value={String(from.number)} allowDeselect={false} onChange={(v) => onChange({ from: Number(v), to: to.number })} />
+        <Select aria-label="Compare" data={options} value={String(from.number)} allowDeselect={false} onChange={(v) => onChange({ old: Number(v), new: to.number })} />
         <Text size="sm" c="var(--cove-muted)">
           with
         </Text>
-        <Select aria-label="With" data={options} value={String(to.number)} allowDeselect={false} onChange={(v) => onChange({ from: from.number, to: Number(v) })} />
+        <Select aria-label="With" data={options} value={String(to.number)} allowDeselect={false} onChange={(v) => onChange({ old: from.number, new: Number(v) })} />
       </Group>
       <Title order={2} mb="xs">
         Code

@@ -9,8 +9,8 @@ describe("the versions that are compared", () => {
   });
 
   it("are those of the URL, as far as they are kept", () => {
-    expect(pairOf({ from: 1, to: 2 }, [3, 2, 1], 3)).toEqual({ from: 1, to: 2 });
-    expect(pairOf({ from: 9 }, [3, 2, 1], 3)).toEqual({ from: 2, to: 3 });
+    expect(pairOf({ old: 1, new: 2 }, [3, 2, 1], 3)).toEqual({ from: 1, to: 2 });
+    expect(pairOf({ old: 9 }, [3, 2, 1], 3)).toEqual({ from: 2, to: 3 });
   });
 
   it("are another one and the first, when the first is active again", () => {
@@ -19,7 +19,7 @@ describe("the versions that are compared", () => {
 
   it("are none while there is one version", () => {
     expect(pairOf({}, [1], 1)).toBeUndefined();
-    expect(pairOf({ from: 1, to: 1 }, [2, 1], 2)).toBeUndefined();
+    expect(pairOf({ old: 1, new: 1 }, [2, 1], 2)).toBeUndefined();
   });
 });
 

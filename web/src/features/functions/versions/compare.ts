@@ -5,9 +5,9 @@ import type { VersionsSearch } from "../search";
 /** The two versions that are compared: the older and the newer; undefined while there is only one. */
 export function pairOf(search: VersionsSearch, numbers: number[], active: number): { from: number; to: number } | undefined {
   const known = (n: number | undefined) => (n !== undefined && numbers.includes(n) ? n : undefined);
-  const to = known(search.to) ?? active;
+  const to = known(search.new) ?? active;
   const older = [...numbers].sort((a, b) => b - a).find((n) => n < to);
-  const from = known(search.from) ?? older ?? numbers.find((n) => n !== to);
+  const from = known(search.old) ?? older ?? numbers.find((n) => n !== to);
   return from === undefined || from === to ? undefined : { from, to };
 }
 
