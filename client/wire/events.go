@@ -38,10 +38,11 @@ type FunctionEvent struct {
 // Skipped says that there was more than was told.
 type Skipped struct {
 	// Invocations were left out as there were more than 50 in a second, Events and
-	// Lines as the reader was too slow.
+	// Lines as the reader was too slow; Lines also where a log is taken up again
+	// after more than are told then.
 	Invocations int64 `json:"invocations,omitempty" doc:"Left out as there were more than 50 in a second, or the reader was too slow"`
 	Events      int64 `json:"events,omitempty" doc:"Other events left out, as the reader was too slow"`
-	Lines       int64 `json:"lines,omitempty" doc:"Log lines left out, as the reader was too slow"`
+	Lines       int64 `json:"lines,omitempty" doc:"Log lines left out, as the reader was too slow, or away for too long"`
 }
 
 // EventData is every type of event with its document; it exists for programs

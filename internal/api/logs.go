@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,11 +35,14 @@ const (
 	defaultLog = 100
 	// maxSearch bounds the text that is looked for.
 	maxSearch = 1000
+	// maxCounted is up to how many lines are counted of those that a reader who was
+	// away has missed.
+	maxCounted = 10 * maxTail
 )
 
 func (a *API) registerLogs() {
 	const how = " With `follow=true` the answer is one JSON object per line (application/x-ndjson), or server-sent events where Accept is text/event-stream (`line`, and `skipped` for a caller who reads too slowly); it goes on with every new line until the caller leaves, with an empty line or comment now and then while nothing happens. " +
-		"A line of the log's own that says how many lines were missed has id 0. Server-sent events can be taken up again: Last-Event-ID is the last line that was read."
+		"A line of the log's own that says how many lines were missed has id 0. Server-sent events can be taken up again: Last-Event-ID is the last line that was read; of those since, the latest 10,000 are told, and before them `skipped` how many are not (counted up to some 100,000)."
 	responses := func() map[string]*huma.Response {
 		line := jsonContent[wire.LogLine](a, exampleResult().Logs[0])["application/json"]
 		return map[string]*huma.Response{"200": {Description: "The lines", Content: map[string]*huma.MediaType{
@@ -178,15 +182,15 @@ func (a *API) followLogs(w http.ResponseWriter, r *http.Request, q logs.Query) e
 		return err
 	}
 	sse := wantsEvents(r)
-	if id, err := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64); err == nil && sse && id > 0 {
-		q.After, q.Limit = id, maxTail
-	}
-	past, err := a.Logs.Find(r.Context(), q)
+	past, skipped, err := a.past(r, q, sse)
 	if err != nil {
 		return err
 	}
 	out := logFeed{feed: a.openFeed(w, sse), follower: follower, function: q.Function}
-	for _, line := range past.Lines {
+	if skipped > 0 && out.skipped(skipped) != nil {
+		return nil
+	}
+	for _, line := range past {
 		if out.line(line) != nil {
 			return nil
 		}
@@ -208,6 +212,33 @@ func (a *API) followLogs(w http.ResponseWriter, r *http.Request, q logs.Query) e
 			}
 		}
 	}
+}
+
+// past is what a log that is followed begins with: what q chooses or, for who takes
+// it up again, what was written since the line that they read last. Of that it is
+// the latest, and skipped is how many lines before it are left out.
+func (a *API) past(r *http.Request, q logs.Query, sse bool) (lines []logs.Line, skipped int64, err error) {
+	id, err := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64)
+	if err != nil || !sse || id <= 0 {
+		page, err := a.Logs.Find(r.Context(), q)
+		return page.Lines, 0, err
+	}
+	q.After, q.Limit = id, maxTail
+	for skipped < maxCounted {
+		page, err := a.Logs.Find(r.Context(), q)
+		if err != nil {
+			return nil, 0, err
+		}
+		// A page that is not full may yet have others before it.
+		over := max(0, len(lines)+len(page.Lines)-maxTail)
+		skipped += int64(over)
+		lines = slices.Concat(page.Lines[over:], lines)
+		if page.Next == 0 {
+			break
+		}
+		q.Before = page.Next
+	}
+	return lines, skipped, nil
 }
 
 // logFeed sends a log that is followed.
@@ -250,10 +281,15 @@ func (f *logFeed) missed() error {
 		return nil
 	}
 	if f.sse {
-		return f.send(wire.EventSkipped, 0, wire.Skipped{Lines: n})
+		return f.skipped(n)
 	}
 	return f.send("", 0, wire.LogLine{
 		Time: time.Now(), Function: f.function, Platform: true, Level: logs.LevelWarn,
 		Text: fmt.Sprintf("%d lines are not shown here: they came faster than they were read", n),
 	})
+}
+
+// skipped tells a reader of events that n lines are not told.
+func (f *logFeed) skipped(n int64) error {
+	return f.send(wire.EventSkipped, 0, wire.Skipped{Lines: n})
 }

@@ -132,6 +132,31 @@ func TestLogs(t *testing.T) {
 		}
 	})
 
+	t.Run("a log that is taken up again after more than is told then begins with how much is not", func(t *testing.T) {
+		t.Parallel()
+		c, book := logged(t)
+		s, other := book.Stream("hello", 3, "i-1"), book.Stream("other", 1, "i-2")
+		for range 10_100 {
+			g := s.Begin("r")
+			fmt.Fprintf(s, "x\n%s\n", g.Marker())
+		}
+		for range 100 {
+			fmt.Fprintln(other, "x")
+		}
+		for last, want := range map[string][2]string{
+			"40":  {"event: skipped\ndata: {\"lines\":60}", "id: 101\n"},
+			"99":  {"event: skipped\ndata: {\"lines\":1}", "id: 101\n"},
+			"100": {"id: 101\n", "id: 102\n"},
+		} {
+			_, r := c.stream(functions+"/hello/logs?follow=true", "Accept", "text/event-stream", "Last-Event-ID", last)
+			for _, want := range want {
+				if got := event(t, r); !strings.HasPrefix(got, want) {
+					t.Errorf("after %s came %q, not %q", last, got, want)
+				}
+			}
+		}
+	})
+
 	t.Run("a reader who is too slow is told how much was missed", func(t *testing.T) {
 		t.Parallel()
 		c, book := logged(t)
