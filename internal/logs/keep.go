@@ -251,7 +251,7 @@ func (b *Book) putBack(lines []Line, forget []string) {
 	}
 }
 
-// trim keeps the limits.
+// trim keeps the limits, and forgets what is left of functions that are no more.
 func (b *Book) trim(ctx context.Context, now time.Time) error {
 	w := b.writer
 	w.flushing.Lock()
@@ -261,13 +261,29 @@ func (b *Book) trim(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	b.newest(functions)
 	for name, last := range functions {
 		if now.Sub(last) > orphaned && !w.Exists(name) {
-			if err := w.Keeper.ForgetLines(ctx, name); err != nil {
-				return err
-			}
+			b.Forget(name)
 		}
+	}
+	if err := b.Flush(ctx); err != nil {
+		return err
 	}
 	_, err = w.Keeper.TrimLines(ctx, w.Limits(), now)
 	return err
+}
+
+// newest adds to last, by function, when those wrote last that are in memory: what
+// came of a function right after it was deleted may be nowhere else any more.
+func (b *Book) newest(last map[string]time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for name, f := range b.functions {
+		at := last[name]
+		if n := len(f.lines); n > 0 && f.lines[n-1].Time.After(at) {
+			at = f.lines[n-1].Time
+		}
+		last[name] = at
+	}
 }
