@@ -136,9 +136,10 @@ func (l *lab) handler(ctx context.Context, isolation string, g language) (func()
 	if err := s.(driver.Mounter).Mount(ctx, g.dir); err != nil {
 		return nil, err
 	}
+	native, ok := s.(driver.Native)
 	err = conn.Init(ctx, runtime.Init{
 		Function: "bench", Version: 1, Handler: g.DefaultHandler, CodeDir: driver.CodeDir, MemoryMiB: 128, TimeoutMS: 10_000,
-		MaxAnswer: 6 << 20, Entropy: make([]byte, 32), Now: time.Now().UnixNano(),
+		MaxAnswer: 6 << 20, Poll: ok && native.Native(), Entropy: make([]byte, 32), Now: time.Now().UnixNano(),
 	})
 	if err != nil {
 		return nil, err

@@ -95,6 +95,12 @@ type Pauser interface {
 	Resume(ctx context.Context) error
 }
 
+// Native is a sandbox in which the host's kernel itself serves the system calls.
+type Native interface {
+	// Native says whether it does.
+	Native() bool
+}
+
 // ProcessLister is a sandbox of which the host knows the processes.
 type ProcessLister interface {
 	// Processes lists every process of the host that is there because of the

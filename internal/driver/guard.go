@@ -115,6 +115,12 @@ func (g *Guarded) Features() []Feature {
 	return f
 }
 
+// Native says whether the host's kernel itself serves the system calls inside.
+func (g *Guarded) Native() bool {
+	n, ok := g.inner.(Native)
+	return ok && n.Native()
+}
+
 // Mount puts dir into the running sandbox; see Mounter.
 func (g *Guarded) Mount(ctx context.Context, dir string) error {
 	m, ok := g.inner.(Mounter)

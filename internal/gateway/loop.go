@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/covefn/cove/internal/quiet"
 )
 
 const (
@@ -47,8 +49,12 @@ type loop struct {
 	reply    reply
 	presence *presence
 
-	// writing is tryWrite as RawConn wants it; out and sent are what it is given and
-	// what it says.
+	// reading and writing are tryRead and tryWrite as RawConn wants them. The former
+	// reads into buf and says how much came; out and sent are what the latter is given
+	// and what it says.
+	reading func(fd uintptr) bool
+	came    int
+	failed  error
 	writing func(fd uintptr) bool
 	out     []byte
 	sent    int
@@ -67,7 +73,7 @@ func (s *Server) serve(c *conn) {
 		return
 	}
 	l := &loop{server: s, conn: c, raw: raw, remote: c.RemoteAddr().String(), buf: make([]byte, loopBuffer)}
-	l.body.l, l.reply.l, l.writing = l, l, l.tryWrite
+	l.body.l, l.reply.l, l.reading, l.writing = l, l, l.tryRead, l.tryWrite
 	if l.run() {
 		c.pending = l.buf[l.r:l.w]
 		s.handed.give(c)
@@ -83,11 +89,10 @@ func (l *loop) run() bool {
 		if l.r == l.w {
 			l.r, l.w = 0, 0
 			l.wait(timeout)
-			n, err := l.conn.Conn.Read(l.buf)
-			if err != nil {
+			if l.raw.Read(l.reading) != nil || l.failed != nil || l.came == 0 {
 				return false
 			}
-			l.w = n
+			l.w = l.came
 		} else if l.r > 0 {
 			l.w = copy(l.buf, l.buf[l.r:l.w])
 			l.r = 0
@@ -187,16 +192,17 @@ func (l *loop) send(p []byte) error {
 	return err
 }
 
+// tryRead is false when there is nothing yet.
+func (l *loop) tryRead(fd uintptr) bool {
+	l.came, l.failed = quiet.Read(fd, l.buf)
+	return l.failed != syscall.EAGAIN
+}
+
 // tryWrite writes what there is room for. What fails is tried again by others,
 // who can say why.
 func (l *loop) tryWrite(fd uintptr) bool {
-	for {
-		n, err := syscall.Write(int(fd), l.out)
-		if !errors.Is(err, syscall.EINTR) {
-			l.sent = max(n, 0)
-			return true
-		}
-	}
+	l.sent, _ = quiet.Write(fd, l.out)
+	return true
 }
 
 // body is that of the running request.

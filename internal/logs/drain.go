@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/covefn/cove/internal/quiet"
 )
 
 // drainSize is that of the buffer that output is read into.
@@ -95,7 +97,7 @@ func (in *input) readNow(fd uintptr) (n int, done bool) {
 	defer in.stream.reading.Unlock()
 	buf := in.stream.book.buffer()
 	defer in.stream.book.buffers.Put(buf)
-	n, err := read(fd, buf[:])
+	n, err := quiet.Read(fd, buf[:])
 	if errors.Is(err, unix.EAGAIN) {
 		return 0, false
 	}
@@ -103,15 +105,6 @@ func (in *input) readNow(fd uintptr) (n int, done bool) {
 		_, _ = in.Write(buf[:n])
 	}
 	return n, true
-}
-
-func read(fd uintptr, buf []byte) (int, error) {
-	for {
-		n, err := unix.Read(int(fd), buf)
-		if !errors.Is(err, unix.EINTR) {
-			return n, err
-		}
-	}
 }
 
 // End ends the segment of an invocation whose answer has been read, with all that
@@ -140,7 +133,7 @@ func (g *Segment) End() {
 func (in *input) readRest() {
 	_ = in.raw.Control(func(fd uintptr) {
 		var small [512]byte // Most invocations print little or nothing.
-		n, err := read(fd, small[:])
+		n, err := quiet.Read(fd, small[:])
 		if err != nil || n <= 0 {
 			return
 		}
@@ -153,7 +146,7 @@ func (in *input) readRest() {
 		// What is printed without end must not hold up the answer: beyond the limit
 		// nothing is kept, and what waited when the answer came was less.
 		for left := invocationLimit; err == nil && n > 0 && left > 0; left -= n {
-			if n, err = read(fd, buf[:]); err == nil && n > 0 {
+			if n, err = quiet.Read(fd, buf[:]); err == nil && n > 0 {
 				_, _ = in.Write(buf[:n])
 			}
 		}

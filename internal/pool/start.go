@@ -278,7 +278,7 @@ func (in *instance) init() *cove.Error {
 	err := in.conn.Init(ctx, rt.Init{
 		Function: v.Function, Version: v.Number, Handler: v.Config.Handler, CodeDir: driver.CodeDir,
 		Env: env, MemoryMiB: int(v.Config.Memory / cove.MiB), TimeoutMS: v.Config.Timeout.Std().Milliseconds(),
-		MaxAnswer: in.group.pool.o.MaxAnswer, Concurrency: in.group.concurrency, Entropy: entropy, Now: time.Now().UnixNano(),
+		MaxAnswer: in.group.pool.o.MaxAnswer, Concurrency: in.group.concurrency, Poll: in.sandbox.Native(), Entropy: entropy, Now: time.Now().UnixNano(),
 	})
 	in.initTook = time.Since(began)
 	if err != nil {

@@ -40,6 +40,10 @@ type Init struct {
 	// Concurrency is how many calls the instance is given at once. Above 1 the
 	// host must use a Mux; 0 means 1.
 	Concurrency int `json:"concurrency,omitempty"`
+	// Poll says that a shim which waits for frames had better do so by poll(2) than
+	// by a read that blocks: where system calls are the host's own, that saves
+	// wake-ups.
+	Poll bool `json:"poll,omitempty"`
 	// Entropy is 32 fresh random bytes in base64, and Now the wall clock in
 	// nanoseconds since 1970: the shim reseeds its random sources with them.
 	Entropy []byte `json:"entropy"`

@@ -20,6 +20,7 @@ import (
 
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/internal/driver"
+	"github.com/covefn/cove/internal/quiet"
 	cvruntime "github.com/covefn/cove/internal/runtime"
 )
 
@@ -126,13 +127,18 @@ func (b *bare) accept(logSocket, connSocket *net.UnixListener) (conn net.Conn, e
 			break
 		}
 	}
+	var accepted *net.UnixConn
 	if err == nil {
-		conn, err = acceptUnix(connSocket)
+		accepted, err = acceptUnix(connSocket)
+	}
+	if err == nil {
+		conn, err = quiet.New(accepted) // As a sandbox's is.
 	}
 	if err != nil {
 		b.closeLogs()
+		return nil, err
 	}
-	return conn, err
+	return conn, nil
 }
 
 func (b *bare) closeLogs() {
@@ -157,7 +163,7 @@ func (b *bare) load(ctx context.Context, s bareSpec) error {
 	began := time.Now()
 	err := b.conn.Init(ctx, cvruntime.Init{
 		Function: "bench", Version: 1, Handler: s.Handler, CodeDir: driver.CodeDir, Env: env, MemoryMiB: 128,
-		TimeoutMS: bareCall.Milliseconds(), MaxAnswer: cvruntime.MaxPayload,
+		TimeoutMS: bareCall.Milliseconds(), MaxAnswer: cvruntime.MaxPayload, Poll: true,
 		Entropy: entropy, Now: time.Now().UnixNano(),
 	})
 	b.init = time.Since(began)
@@ -275,8 +281,8 @@ func listenUnix(path string) (*net.UnixListener, error) {
 	return l, l.SetDeadline(time.Now().Add(bareStart))
 }
 
-func acceptUnix(l *net.UnixListener) (net.Conn, error) {
-	c, err := l.Accept()
+func acceptUnix(l *net.UnixListener) (*net.UnixConn, error) {
+	c, err := l.AcceptUnix()
 	if err != nil {
 		return nil, fmt.Errorf("the bare process did not connect: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -296,7 +297,7 @@ func (s *sandbox) askForPID() (int, error) {
 
 // peerOf is the process at the other end of a unix socket: the shim.
 func peerOf(conn net.Conn) (int, error) {
-	socket, ok := conn.(*net.UnixConn)
+	socket, ok := conn.(syscall.Conn)
 	if !ok {
 		return 0, fmt.Errorf("the shim connected by %T", conn)
 	}

@@ -319,6 +319,9 @@ func (s *sandbox) removeNetwork() error {
 	return nil
 }
 
+// Native says that a container has the host's kernel.
+func (s *sandbox) Native() bool { return true }
+
 // logs is one of the streams of what was written inside. Its end is only closed
 // when it was read to the end, or nobody reads it.
 type logs struct {
@@ -382,4 +385,5 @@ var (
 	_ driver.Pauser  = (*sandbox)(nil)
 
 	_ driver.ProcessLister = (*sandbox)(nil)
+	_ driver.Native        = (*sandbox)(nil)
 )

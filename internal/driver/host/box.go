@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/covefn/cove/internal/quiet"
 )
 
 // The names inside a box; driver.ConnSocket, driver.LogSocket and
@@ -137,7 +139,7 @@ func (b *Box) Accept(ctx context.Context) (conn net.Conn, logs Logs, err error) 
 	// The shim connects to the log first, for stdout and then for stderr.
 	var taken [3]net.Conn
 	for i, l := range []*net.UnixListener{logListener, logListener, connListener} {
-		if taken[i], err = l.Accept(); err == nil {
+		if taken[i], err = accept(l, l == connListener); err == nil {
 			continue
 		}
 		for _, c := range taken[:i] {
@@ -149,6 +151,16 @@ func (b *Box) Accept(ctx context.Context) (conn net.Conn, logs Logs, err error) 
 		return nil, Logs{}, err
 	}
 	return taken[2], Logs{taken[0], taken[1]}, nil
+}
+
+// accept takes the next connection. The protocol's is on the path of every request,
+// and so a quiet.Conn.
+func accept(l *net.UnixListener, ofRequests bool) (net.Conn, error) {
+	c, err := l.AcceptUnix()
+	if err != nil || !ofRequests {
+		return c, err
+	}
+	return quiet.New(c)
 }
 
 // hangUp closes and removes both sockets.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/internal/driver"
+	"github.com/covefn/cove/internal/quiet"
 )
 
 // cpuPeriod is the time over which the CPU quota is counted, the kernel's own
@@ -266,7 +267,7 @@ func readAll(f *os.File, buf []byte) ([]byte, error) {
 		return nil, err
 	}
 	n := 0
-	if failed := raw.Control(func(fd uintptr) { n, err = unix.Pread(int(fd), buf, 0) }); failed != nil {
+	if failed := raw.Control(func(fd uintptr) { n, err = quiet.ReadAt(fd, buf, 0) }); failed != nil {
 		return nil, failed
 	}
 	if err != nil {

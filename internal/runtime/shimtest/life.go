@@ -64,6 +64,18 @@ exports.handler = async () => {
 				t.Errorf("log %q", text)
 			}
 		}},
+		{"a shim that is not told to poll waits in its reads", source{
+			"def handler(event, context): return event\n",
+			"exports.handler = async (event) => event;\n",
+		}, func(t *testing.T, s *session) {
+			s.init.Poll = false
+			s.mustLoad(t)
+			for _, event := range []string{"1", `"` + strings.Repeat("2", 1<<20) + `"`} {
+				if got := s.direct(t, event); got != event {
+					t.Errorf("%d bytes came back of %d", len(got), len(event))
+				}
+			}
+		}},
 		{"any character can be printed", source{
 			"def handler(event, context): print('ünï 😀 \\ud800 \\x00')\n",
 			"exports.handler = async () => console.log('ünï 😀 \\ud800 \\x00');\n",

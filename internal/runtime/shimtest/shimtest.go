@@ -130,7 +130,7 @@ func greet(t *testing.T, lang Language, p *Process, c net.Conn) *session {
 		lang: lang, proc: p, conn: runtime.NewConn(c, runtime.Options{}), logs: collect(p.Stdout), errs: collect(p.Stderr), timeout: patience,
 		init: runtime.Init{
 			Function: "hello", Version: 3, Handler: handler, CodeDir: p.CodeDir, MemoryMiB: 128, TimeoutMS: 10_000,
-			MaxAnswer: runtime.MaxPayload, Entropy: bytes.Repeat([]byte{7}, 32), Now: time.Now().UnixNano(),
+			MaxAnswer: runtime.MaxPayload, Poll: true, Entropy: bytes.Repeat([]byte{7}, 32), Now: time.Now().UnixNano(),
 			Env: map[string]string{"GREETING": "hällo", "EMPTY": ""},
 		},
 	}
