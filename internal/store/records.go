@@ -86,7 +86,8 @@ type InvocationPage struct {
 // first. A limit of 0 is none.
 type RecordLimits struct {
 	// Invocations is how long ago an invocation may have ended, InvocationCount how
-	// many are kept.
+	// many are kept. What lies in the future, as the clock was wrong, goes when it is
+	// as far from now, and before what does not where there are too many.
 	Invocations     time.Duration
 	InvocationCount int64
 	// Rollups are how long ago the span of a roll-up may have ended.

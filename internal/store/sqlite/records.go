@@ -29,11 +29,13 @@ type Records struct {
 	// hundreds of functions. They end with their connections.
 	rollups, series *sql.Stmt
 
-	// mu guards ids, which remembers what is in the tables names and series, and
-	// last, the highest key of an invocation.
-	mu   sync.Mutex
-	ids  map[store.Series]seriesID
-	last int64
+	// mu guards what follows. ids remembers what is in the tables names and series.
+	// last is the key of the invocation that was written last, and above the lowest
+	// that is higher, if it is not 0: then it is not known. Nearly always there is
+	// none.
+	mu          sync.Mutex
+	ids         map[store.Series]seriesID
+	last, above int64
 	// count is how many invocations there are; -1 while that is not known.
 	count int64
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ func (r *Records) SaveRecords(ctx context.Context, invocations []cove.Invocation
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	b := &batch{ctx: ctx, known: r.ids, fresh: map[store.Series]seriesID{}, last: r.last}
+	b := &batch{ctx: ctx, known: r.ids, fresh: map[store.Series]seriesID{}, last: r.last, above: r.above}
 	err := r.tx(ctx, "write the records", func(tx *sql.Tx) error {
 		b.tx = tx
 		if err := b.rollups(rollups); err != nil {
@@ -33,7 +34,7 @@ func (r *Records) SaveRecords(ctx context.Context, invocations []cove.Invocation
 	}
 	// Only now: what was rolled back must not be remembered.
 	maps.Copy(r.ids, b.fresh)
-	r.last = b.last
+	r.last, r.above = b.last, b.above
 	if r.count >= 0 {
 		r.count += int64(len(invocations))
 	}
@@ -45,7 +46,8 @@ type batch struct {
 	ctx          context.Context
 	tx           *sql.Tx
 	known, fresh map[store.Series]seriesID
-	last         int64
+	// last and above are those of Records.
+	last, above int64
 }
 
 func (b *batch) rollups(rollups []store.Rollup) error {
@@ -81,14 +83,57 @@ const (
 )
 
 func (b *batch) invocations(invocations []cove.Invocation) error {
-	for _, rows := range []int{rowsPerInsert, 1} {
-		n := len(invocations) / rows * rows
-		if err := b.insert(invocations[:n], rows); err != nil {
-			return err
+	for len(invocations) > 0 {
+		run := invocations[:sameClock(invocations)]
+		invocations = invocations[len(run):]
+		for _, rows := range []int{rowsPerInsert, 1} {
+			n := len(run) / rows * rows
+			if err := b.insert(run[:n], rows); err != nil {
+				return err
+			}
+			run = run[n:]
 		}
-		invocations = invocations[n:]
 	}
 	return nil
+}
+
+// endedAt is when an invocation ended, in microseconds since 1970.
+func endedAt(v *cove.Invocation) int64 { return toMicros(v.Time.Add(v.Timings.Total)) }
+
+// sameClock is how many of the invocations, which come as they ended, come before
+// the clock was set back.
+func sameClock(invocations []cove.Invocation) int {
+	var newest int64
+	for i := range invocations {
+		ended := endedAt(&invocations[i])
+		if ended < newest-clockSlack.Microseconds() {
+			return i
+		}
+		newest = max(newest, ended)
+	}
+	return len(invocations)
+}
+
+// key is that of an invocation that ended then, and comes behind those that have
+// one already. It is the time, or the next microsecond that is free. A clock that
+// goes back a little leaves the order as it was; where it was set back by more,
+// what comes from then on has its own time again, in front of what is of the future.
+func (b *batch) key(ended int64) (int64, error) {
+	if ended < b.last-clockSlack.Microseconds() {
+		b.last, b.above = ended-1, 0
+	}
+	n := max(b.last+1, ended)
+	for b.above <= n {
+		if b.above == n {
+			n++
+		}
+		err := b.tx.QueryRowContext(b.ctx, `SELECT coalesce(min(n), ?) FROM invocations WHERE n >= ?`, int64(math.MaxInt64), n).Scan(&b.above)
+		if err != nil {
+			return 0, err
+		}
+	}
+	b.last = n
+	return n, nil
 }
 
 // insert writes invocations, so many with each statement.
@@ -110,9 +155,12 @@ func (b *batch) insert(invocations []cove.Invocation, rows int) error {
 			if err != nil {
 				return err
 			}
-			b.last = max(b.last+1, toMicros(v.Time.Add(v.Timings.Total)))
+			n, err := b.key(endedAt(v))
+			if err != nil {
+				return err
+			}
 			t := &v.Timings
-			args = append(args, b.last, v.ID, id.function, v.Version, v.Isolation, v.Instance, string(v.Kind), v.Time.UnixNano(),
+			args = append(args, n, v.ID, id.function, v.Version, v.Isolation, v.Instance, string(v.Kind), v.Time.UnixNano(),
 				string(v.Start), v.Outcome, string(v.Fault), v.Status, v.Error, v.ErrorType, v.Method, v.Path, v.Trace,
 				int64(t.Queue), int64(t.Start), int64(t.Init), int64(t.Run), int64(t.Total), int64(v.Billed),
 				v.BytesIn, v.BytesOut, int64(v.CPU), int64(v.PeakMemory))
@@ -162,12 +210,12 @@ func (r *Records) TrimRecords(ctx context.Context, limits store.RecordLimits, no
 		}
 	}
 	if limits.Invocations > 0 {
-		n, err := r.trimInvocations(ctx, now.Add(-limits.Invocations).UnixMicro())
+		n, err := r.trimAge(ctx, limits.Invocations, now)
 		if removed += n; err != nil {
 			return removed, err
 		}
 	}
-	n, err := r.trimCount(ctx, limits.InvocationCount)
+	n, err := r.trimCount(ctx, limits.InvocationCount, now)
 	if removed += n; err != nil {
 		return removed, err
 	}
@@ -202,10 +250,26 @@ func (r *Records) trimRollups(ctx context.Context, resolution store.Resolution, 
 	return removed, nil
 }
 
-// trimInvocations removes those whose key is at most upTo.
-func (r *Records) trimInvocations(ctx context.Context, upTo int64) (removed int64, err error) {
+// trimAge removes what ended longer ago than keep.
+//
+// And it removes what is as far in the future, from a time in which the clock was
+// wrong: that would stay for as long as that was, and be the newest all the while.
+// But the clock may as well be wrong now, as that of a machine that starts without
+// the time; then everything is of the future. So that goes only together with
+// something old: there is none where the clock has gone back beyond all there is.
+func (r *Records) trimAge(ctx context.Context, keep time.Duration, now time.Time) (int64, error) {
+	removed, err := r.trimInvocations(ctx, 0, now.Add(-keep).UnixMicro())
+	if err != nil || removed == 0 {
+		return removed, err
+	}
+	n, err := r.trimInvocations(ctx, now.Add(keep).UnixMicro(), math.MaxInt64)
+	return removed + n, err
+}
+
+// trimInvocations removes those whose key is above one and at most the other.
+func (r *Records) trimInvocations(ctx context.Context, above, upTo int64) (removed int64, err error) {
 	for {
-		n, err := r.remove(ctx, `DELETE FROM invocations WHERE n IN (SELECT n FROM invocations WHERE n <= ? ORDER BY n LIMIT ?)`, upTo, trimStep)
+		n, err := r.remove(ctx, `DELETE FROM invocations WHERE n IN (SELECT n FROM invocations WHERE n > ? AND n <= ? ORDER BY n LIMIT ?)`, above, upTo, trimStep)
 		removed += n
 		r.mu.Lock()
 		if r.count >= 0 {
@@ -218,32 +282,43 @@ func (r *Records) trimInvocations(ctx context.Context, upTo int64) (removed int6
 	}
 }
 
-// trimCount removes the oldest beyond keep. How many there are is counted once
-// and then kept in mind: counting reads an index from end to end.
-func (r *Records) trimCount(ctx context.Context, keep int64) (int64, error) {
+// trimCount removes the oldest beyond keep: first those of the future, which were
+// recorded before the clock was set back, and then those of the past.
+func (r *Records) trimCount(ctx context.Context, keep int64, now time.Time) (removed int64, err error) {
 	if keep <= 0 {
 		return 0, nil
 	}
+	for _, above := range []int64{now.Add(clockSlack).UnixMicro(), 0} {
+		excess, err := r.excess(ctx, keep)
+		if err != nil || excess <= 0 {
+			return removed, err
+		}
+		upTo := int64(math.MaxInt64)
+		err = r.read.QueryRowContext(ctx, `SELECT n FROM invocations WHERE n > ? ORDER BY n LIMIT 1 OFFSET ?`, above, excess-1).Scan(&upTo)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return removed, failed("trim the records", err)
+		}
+		n, err := r.trimInvocations(ctx, above, upTo)
+		if removed += n; err != nil {
+			return removed, err
+		}
+	}
+	return removed, nil
+}
+
+// excess is how many invocations there are beyond keep. How many there are is
+// counted once and then kept in mind: counting reads an index from end to end.
+func (r *Records) excess(ctx context.Context, keep int64) (int64, error) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.count < 0 {
 		// Under the lock, so that nothing is added meanwhile.
 		if err := r.read.QueryRowContext(ctx, `SELECT count(*) FROM invocations`).Scan(&r.count); err != nil {
 			r.count = -1
-			r.mu.Unlock()
 			return 0, failed("count the records", err)
 		}
 	}
-	excess := r.count - keep
-	r.mu.Unlock()
-	if excess <= 0 {
-		return 0, nil
-	}
-	var upTo int64
-	err := r.read.QueryRowContext(ctx, `SELECT n FROM invocations ORDER BY n LIMIT 1 OFFSET ?`, excess-1).Scan(&upTo)
-	if err != nil {
-		return 0, failed("trim the records", err)
-	}
-	return r.trimInvocations(ctx, upTo)
+	return r.count - keep, nil
 }
 
 // trimNames forgets series and functions of which nothing is left.

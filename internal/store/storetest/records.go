@@ -203,4 +203,64 @@ func RunRecords(t *testing.T, open func(t *testing.T) store.Records) {
 		}
 		equal(t, names, []string{"gone", "hello"})
 	})
+
+	// The hours before now, and a day in which the clock was half a year ahead.
+	const ahead = 180 * 24 * time.Hour
+	clockSetBack := func(t *testing.T) store.Records {
+		t.Helper()
+		r := open(t)
+		save(t, r, Invocation("before", "hello", now, 2*time.Hour))
+		// Those of both clocks may come together.
+		save(t, r, Invocation("ahead-1", "hello", now, time.Hour-ahead), Invocation("ahead-2", "hello", now, time.Hour-ahead),
+			Invocation("after-1", "hello", now, time.Minute), Invocation("after-2", "hello", now, time.Minute+time.Second))
+		save(t, r, Invocation("after-3", "hello", now, 0))
+		return r
+	}
+
+	t.Run("when the clock was set back, what comes then has its own time again", func(t *testing.T) {
+		t.Parallel()
+		r := clockSetBack(t)
+		got, _ := ids(t, r, store.InvocationQuery{})
+		equal(t, got, []string{"ahead-2", "ahead-1", "after-3", "after-2", "after-1", "before"})
+		got, _ = ids(t, r, store.InvocationQuery{From: now.Add(-90 * time.Minute), To: now.Add(time.Second)})
+		equal(t, got, []string{"after-3", "after-2", "after-1"})
+		// It is set to what it was before, where all times are taken.
+		save(t, r, Invocation("again", "hello", now, time.Hour-ahead), Invocation("again-2", "hello", now, time.Hour-ahead-time.Minute))
+		got, _ = ids(t, r, store.InvocationQuery{From: now.Add(time.Hour)})
+		equal(t, got, []string{"again-2", "again", "ahead-2", "ahead-1"})
+	})
+
+	t.Run("what is of the future goes when it is as far from now as what is too old", func(t *testing.T) {
+		t.Parallel()
+		r := clockSetBack(t)
+		trim := func(limits store.RecordLimits, now time.Time, want ...string) {
+			t.Helper()
+			if _, err := r.TrimRecords(t.Context(), limits, now); err != nil {
+				t.Fatal(err)
+			}
+			got, _ := ids(t, r, store.InvocationQuery{})
+			equal(t, got, want)
+		}
+		// A clock that is far behind takes nothing with it.
+		all := []string{"ahead-2", "ahead-1", "after-3", "after-2", "after-1", "before"}
+		trim(store.RecordLimits{Invocations: 7 * 24 * time.Hour}, time.Unix(0, 0), all...)
+		trim(store.RecordLimits{Invocations: 2 * ahead}, now, all...)
+		trim(store.RecordLimits{Invocations: 24 * time.Hour}, now, all...)
+		trim(store.RecordLimits{Invocations: 90 * time.Minute}, now, "after-3", "after-2", "after-1")
+	})
+
+	t.Run("of too many those of the future go first", func(t *testing.T) {
+		t.Parallel()
+		r := clockSetBack(t)
+		for _, want := range [][]string{
+			{"ahead-2", "after-3", "after-2", "after-1", "before"},
+			{"after-3", "after-2", "after-1"},
+		} {
+			if _, err := r.TrimRecords(t.Context(), store.RecordLimits{InvocationCount: int64(len(want))}, now); err != nil {
+				t.Fatal(err)
+			}
+			got, _ := ids(t, r, store.InvocationQuery{})
+			equal(t, got, want)
+		}
+	})
 }
