@@ -10,8 +10,12 @@ data=${COVE_DATA:-$PWD/.cache/data}
 
 ready() { curl -fsS -o /dev/null --max-time 2 "http://$api/readyz" 2>/dev/null; }
 
-# cove runs the command line as the user that the daemon runs as.
-cove() { as_root env COVE_API="http://$api" COVE_TOKEN="$(as_root cat "$data/admin.token")" bin/cove "$@"; }
+# cove runs the command line as the user that the daemon runs as. The token is read
+# where it is used, since ps shows everybody what stands on a command line.
+cove() {
+  as_root sh -c 'COVE_TOKEN=$(cat "$2") && export COVE_API="$1" COVE_TOKEN && shift 2 && exec bin/cove "$@"' \
+    cove "http://$api" "$data/admin.token" "$@"
+}
 
 # console prints where the console is, with a link that signs in once.
 console() {
