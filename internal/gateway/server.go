@@ -70,13 +70,18 @@ func (s *Server) Serve(l net.Listener) error {
 	defer func() { _ = accepting.Close() }()
 	s.mu.Lock()
 	s.listener, s.handed.addr = accepting, l.Addr()
+	closing := s.closing.Load()
+	if !closing {
+		s.loops.Add(1) // Accepting counts too: what it accepts last is waited for.
+	}
 	s.mu.Unlock()
-	if s.closing.Load() {
+	if closing {
 		return nil
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.http.Serve(s.handed) }()
 	err := s.accept(accepting)
+	s.loops.Done()
 	if s.closing.Load() {
 		// Not before Shutdown or Close: they end it.
 		if err = <-ended; errors.Is(err, http.ErrServerClosed) {

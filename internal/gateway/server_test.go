@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -365,5 +366,42 @@ func TestShutdownAnswersWhatIsUnderWay(t *testing.T) {
 	}
 	if err := <-down; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestShutdownWaitsForWhatWasAcceptedLast(t *testing.T) {
+	t.Parallel()
+	for i := range 20 {
+		var served atomic.Int64
+		w := setup(t, Options{Invoke: doFunc(func(_ context.Context, _ *invoke.Request, sink invoke.Sink) *cove.Error {
+			served.Add(1)
+			defer served.Add(-1)
+			return sinkOK(sink)
+		})}, function("f", "/f"))
+		address := w.addr
+		begun := make(chan struct{})
+		var callers sync.WaitGroup
+		for range 8 {
+			callers.Go(func() {
+				<-begun
+				c, err := net.Dial("tcp", address)
+				if err != nil {
+					return // It came too late.
+				}
+				defer func() { _ = c.Close() }()
+				_, _ = io.WriteString(c, "GET /f HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+				_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+				_, _ = io.Copy(io.Discard, c)
+			})
+		}
+		close(begun)
+		time.Sleep(time.Duration(i) * 50 * time.Microsecond)
+		if err := w.server.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if n := served.Load(); n != 0 {
+			t.Errorf("%d requests are being served after Shutdown", n)
+		}
+		callers.Wait()
 	}
 }
