@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,8 +41,12 @@ func (l *lab) sandbox(ctx context.Context, isolation string, g language, shim st
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	env := g.Env
+	if isolation == isolationDocker {
+		env = append(slices.Clone(env), "COVE_POLL=1") // For the echo; the shim is told by INIT.
+	}
 	s, err := d.Create(ctx, driver.Spec{
-		ID: l.id(), Owner: owner, Image: img, ShimDir: shim, Command: g.Command, Env: g.Env,
+		ID: l.id(), Owner: owner, Image: img, ShimDir: shim, Command: g.Command, Env: env,
 		Network: cove.NetworkNone, Limits: limits(),
 	})
 	if err != nil {
