@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -87,5 +88,13 @@ func (c *Client) Settings(ctx context.Context) (wire.Settings, error) {
 func (c *Client) PatchSettings(ctx context.Context, p wire.SettingsPatch) (wire.Settings, error) {
 	var out wire.Settings
 	err := c.send(ctx, http.MethodPatch, "/settings", p, &out, nil)
+	return out, err
+}
+
+// MergeSettings applies a JSON merge patch, in which null sets a default, and is
+// all or nothing.
+func (c *Client) MergeSettings(ctx context.Context, patch json.RawMessage) (wire.Settings, error) {
+	var out wire.Settings
+	err := c.send(ctx, http.MethodPatch, "/settings", patch, &out, nil)
 	return out, err
 }

@@ -193,7 +193,7 @@ choose, and keeps sandboxes warm for the requests that follow.`,
 	}
 	for _, c := range []*cobra.Command{
 		a.serveCommand(), a.systemCommand(), a.topCommand(), a.instancesCommand(), a.doctorCommand(), a.runtimesCommand(), a.isolationsCommand(), a.imageCommand(), a.consoleCommand(), a.userCommand(), a.tokenCommand(),
-		a.completionCommand(), a.versionCommand(),
+		a.auditCommand(), a.settingsCommand(), a.completionCommand(), a.versionCommand(),
 	} {
 		c.GroupID = "server"
 		root.AddCommand(c)

@@ -106,7 +106,7 @@ func TestHelp(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{
 		"", "warm", "recycle", "explain", "instances", "system", "serve", "init", "deploy", "ls", "get", "invoke", "logs", "invocations", "stats", "top", "rm", "versions", "rollback", "runtimes", "isolations",
-		"doctor", "bench", "console", "user", "user add", "user ls", "user set", "user rm", "token", "token create", "token ls", "token rm", "image", "completion", "version", "exit-codes",
+		"doctor", "bench", "console", "user", "user add", "user ls", "user set", "user rm", "token", "token create", "token ls", "token rm", "audit", "settings", "settings set", "image", "completion", "version", "exit-codes",
 	} {
 		t.Run("help "+command, func(t *testing.T) {
 			t.Parallel()
