@@ -31,21 +31,16 @@ X-Request-Id of its answer.`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.oneFunctionName,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			faults := []cove.Fault{"", cove.FaultCaller, cove.FaultFunction, cove.FaultPlatform}
-			if q.Fault = cove.Fault(fault); !slices.Contains(faults, q.Fault) {
-				return usagef("--fault %s: there are caller, function and platform", fault)
-			}
-			starts := []cove.StartClass{"", cove.StartWarm, cove.StartThawed, cove.StartStem, cove.StartCold}
-			if q.Start = cove.StartClass(start); !slices.Contains(starts, q.Start) {
-				return usagef("--start %s: there are warm, thawed, stem and cold", start)
-			}
-			if q.Limit < 1 || q.Limit > 1000 {
-				return usagef("-n takes 1 to 1000")
-			}
 			if len(args) == 1 {
 				q.Function = args[0]
 			}
-			q.From = timeAgo(since)
+			q.Fault, q.Start, q.From = cove.Fault(fault), cove.StartClass(start), timeAgo(since)
+			if failed && q.Outcome == "" {
+				q.Outcome = "error" // Whatever failed.
+			}
+			if err := checkInvocationQuery(&q); err != nil {
+				return err
+			}
 			api, err := a.client()
 			if err != nil {
 				return err
@@ -53,15 +48,7 @@ X-Request-Id of its answer.`,
 			if id != "" {
 				return a.showInvocation(cmd, api, id)
 			}
-			items, err := listInvocations(cmd, api, q, failed)
-			if err != nil {
-				return err
-			}
-			if a.json() {
-				return a.printJSON(items)
-			}
-			a.printInvocations(items)
-			return nil
+			return a.listInvocations(cmd, api, q)
 		},
 	}
 	f := c.Flags()
@@ -81,32 +68,42 @@ X-Request-Id of its answer.`,
 	return a.printable(a.remote(c))
 }
 
-// listInvocations reads as many pages as it takes to have what was asked for.
-func listInvocations(cmd *cobra.Command, api *client.Client, q client.InvocationQuery, failed bool) ([]cove.Invocation, error) {
-	items := []cove.Invocation{}
-	// Whose fault is asked for one by one, as the server knows no other way.
-	faults := []cove.Fault{q.Fault}
-	if failed && q.Fault == "" {
-		faults = []cove.Fault{cove.FaultCaller, cove.FaultFunction, cove.FaultPlatform}
+// checkInvocationQuery tells what is wrong with flags whose values are few.
+func checkInvocationQuery(q *client.InvocationQuery) error {
+	faults := []cove.Fault{"", cove.FaultCaller, cove.FaultFunction, cove.FaultPlatform}
+	if !slices.Contains(faults, q.Fault) {
+		return usagef("--fault %s: there are caller, function and platform", q.Fault)
 	}
-	for _, q.Fault = range faults {
-		q.Before = ""
-		for n := 0; n < q.Limit; {
-			page, err := api.Invocations(cmd.Context(), q)
-			if err != nil {
-				return nil, err
-			}
-			items = append(items, page.Items...)
-			n += len(page.Items)
-			if q.Before = page.Next; page.Next == "" {
-				break
-			}
+	starts := []cove.StartClass{"", cove.StartWarm, cove.StartThawed, cove.StartStem, cove.StartCold}
+	if !slices.Contains(starts, q.Start) {
+		return usagef("--start %s: there are warm, thawed, stem and cold", q.Start)
+	}
+	if q.Limit < 1 || q.Limit > 1000 {
+		return usagef("-n takes 1 to 1000")
+	}
+	return nil
+}
+
+// listInvocations reads as many pages as it takes to have what was asked for, and
+// prints them.
+func (a *app) listInvocations(cmd *cobra.Command, api *client.Client, q client.InvocationQuery) error {
+	items := []cove.Invocation{}
+	for most := q.Limit; len(items) < most; {
+		q.Limit = most - len(items)
+		page, err := api.Invocations(cmd.Context(), q)
+		if err != nil {
+			return err
+		}
+		items = append(items, page.Items...)
+		if q.Before = page.Next; page.Next == "" {
+			break
 		}
 	}
-	slices.SortStableFunc(items, func(a, b cove.Invocation) int {
-		return b.Time.Add(b.Timings.Total).Compare(a.Time.Add(a.Timings.Total))
-	})
-	return items[:min(len(items), q.Limit)], nil
+	if a.json() {
+		return a.printJSON(items)
+	}
+	a.printInvocations(items)
+	return nil
 }
 
 func (a *app) printInvocations(items []cove.Invocation) {
