@@ -188,13 +188,13 @@ func (p *Prometheus) collectTotals(c sender, t *totals, function, isolation stri
 
 func (p *Prometheus) collectLevels(c sender, l *Levels) {
 	d := &p.descs
-	for _, i := range sumInstances(l.Instances) {
+	for _, i := range sum(l.Instances, (*InstanceLevel).labels, (*InstanceLevel).add) {
 		for state, n := range map[string]int{"starting": i.Starting, "idle": i.Idle, "busy": i.Busy, "paused": i.Paused, "stopping": i.Stopping} {
 			c.gauge(d.instances, float64(n), i.Function, i.Isolation, state)
 		}
 		c.gauge(d.queued, float64(i.Queued), i.Function, i.Isolation)
 	}
-	for _, s := range sumStems(l.Stems) {
+	for _, s := range sum(l.Stems, (*StemLevel).labels, (*StemLevel).add) {
 		for state, n := range map[string]int{"ready": s.Ready, "starting": s.Starting, "target": s.Target} {
 			c.gauge(d.stems, float64(n), s.Runtime, s.Isolation, state)
 		}
@@ -209,47 +209,42 @@ func (p *Prometheus) collectLevels(c sender, l *Levels) {
 	c.counter(d.logDropped, float64(l.LogDropped))
 }
 
-// sumInstances puts the versions of a function together.
-func sumInstances(list []InstanceLevel) []InstanceLevel {
+// sum puts those together that have the same labels, in the order in which they
+// come first.
+func sum[L any](list []L, labels func(*L) [2]string, add func(to, more *L)) []L {
 	at := map[[2]string]int{}
-	var out []InstanceLevel
-	for _, l := range list {
-		key := [2]string{l.Function, l.Isolation}
-		i, found := at[key]
-		if !found {
-			at[key] = len(out)
-			out = append(out, l)
+	var out []L
+	for i := range list {
+		key := labels(&list[i])
+		if first, found := at[key]; found {
+			add(&out[first], &list[i])
 			continue
 		}
-		o := &out[i]
-		o.Starting += l.Starting
-		o.Idle += l.Idle
-		o.Busy += l.Busy
-		o.Paused += l.Paused
-		o.Stopping += l.Stopping
-		o.Queued += l.Queued
+		at[key] = len(out)
+		out = append(out, list[i])
 	}
 	return out
 }
 
-// sumStems puts the kinds of one runtime and isolation together.
-func sumStems(list []StemLevel) []StemLevel {
-	at := map[[2]string]int{}
-	var out []StemLevel
-	for _, l := range list {
-		key := [2]string{l.Runtime, l.Isolation}
-		i, found := at[key]
-		if !found {
-			at[key] = len(out)
-			out = append(out, l)
-			continue
-		}
-		o := &out[i]
-		o.Ready += l.Ready
-		o.Starting += l.Starting
-		o.Target += l.Target
-		o.Taken += l.Taken
-		o.Missed += l.Missed
-	}
-	return out
+// labels are those that the versions of a function have in common.
+func (l *InstanceLevel) labels() [2]string { return [2]string{l.Function, l.Isolation} }
+
+func (l *InstanceLevel) add(o *InstanceLevel) {
+	l.Starting += o.Starting
+	l.Idle += o.Idle
+	l.Busy += o.Busy
+	l.Paused += o.Paused
+	l.Stopping += o.Stopping
+	l.Queued += o.Queued
+}
+
+// labels are those that the kinds of stem cells of a runtime have in common.
+func (l *StemLevel) labels() [2]string { return [2]string{l.Runtime, l.Isolation} }
+
+func (l *StemLevel) add(o *StemLevel) {
+	l.Ready += o.Ready
+	l.Starting += o.Starting
+	l.Target += o.Target
+	l.Taken += o.Taken
+	l.Missed += o.Missed
 }
