@@ -11,6 +11,8 @@ LIST
 scripts/web.sh deps
 export CHROMIUM=${CHROMIUM:-$(command -v chromium)}
 export COVE_IMAGES=${COVE_IMAGES:-$PWD/.cache/images} COVE_RUNSC=${COVE_RUNSC:-$PWD/bin/runsc}
+say "console: helper of the tests"
+CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w' -o .cache/rollups ./test/console/rollups
 cd web
 say "console: types"
 npm run --silent check

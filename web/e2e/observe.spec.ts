@@ -1,3 +1,8 @@
+import { execFile } from "node:child_process";
+import { access, copyFile, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
 import { Daemon } from "./daemon";
 import { Api, expect, listen, test } from "./fixtures";
 import { look } from "./views";
@@ -197,6 +202,7 @@ test("200 functions and a million records are as quick to look at as few", async
     for (let i = 0; i < 200; i++) await api.call("POST", "/functions", { name: `f-${String(i).padStart(3, "0")}`, runtime: "python" });
     await daemon.end();
     await fill(`${daemon.data}/records.db`, 1_000_000);
+    await compared(daemon.data);
     await daemon.run();
 
     const complaints = listen(page);
@@ -204,42 +210,132 @@ test("200 functions and a million records are as quick to look at as few", async
     await expect(page.getByRole("heading", { level: 1, name: "Overview" })).toBeVisible();
     const failures = page.getByRole("region", { name: "Recent failures" });
     await expect(failures.getByRole("row", { name: /f-\d+/ }).first()).toBeVisible();
+    let begun = performance.now();
+    await page.goto(`${daemon.url}/?range=24h`);
+    // What was drawn is what was written, to the last one.
+    const card = page.getByRole("region", { name: "Invocations", exact: true });
+    await expect(card.getByRole("button", { name: "OK 991,000" })).toBeVisible();
+    expect(performance.now() - begun, "the overview of a day, in ms").toBeLessThan(3_000);
     await look(page, "overview-many");
-    await page.goto(`${daemon.url}/functions`);
+    await page.goto(`${daemon.url}/functions?sort=calls`);
     await expect(page.getByRole("link", { name: "f-000" })).toBeVisible();
     await look(page, "functions-many");
+
+    begun = performance.now();
+    await page.goto(`${daemon.url}/functions/f-017?range=24h`);
+    await expect(page.getByRole("region", { name: "Errors by kind" }).getByRole("button", { name: /^Timeout/ })).toBeVisible();
+    expect(performance.now() - begun, "the charts of a function, in ms").toBeLessThan(3_000);
+    await look(page, "function-many");
+    // The time goes along from one of its pages to the other, also by way of those that have none.
+    await page.getByRole("link", { name: "Code", exact: true }).click();
+    await page.getByRole("link", { name: "Logs", exact: true }).last().click();
+    await expect(page.getByRole("button", { name: "Time range: Last 24 hours" })).toBeVisible();
+    await page.getByRole("link", { name: "Invocations", exact: true }).last().click();
+    await expect(page).toHaveURL(/\/functions\/f-017\/invocations\?range=24h$/);
 
     await page.goto(`${daemon.url}/invocations?range=30d`);
     await expect(page.getByRole("row", { name: /f-\d+/ })).toHaveCount(50);
     for (let i = 0; i < 3; i++) {
       const first = await page.getByRole("row", { name: /f-\d+/ }).first().innerText();
-      const begun = performance.now();
+      begun = performance.now();
       await page.getByRole("button", { name: "Older" }).click();
       await expect(page.getByRole("row", { name: /f-\d+/ }).first()).not.toHaveText(first);
       expect(performance.now() - begun, "a page of older invocations, in ms").toBeLessThan(3_000);
     }
+    await page.goto(`${daemon.url}/invocations?range=30d`);
+    const least = page.getByLabel("At least this many milliseconds");
+    await least.fill("9000");
+    await expect(page).toHaveURL(/min_ms=9000/);
+    await page.getByRole("combobox", { name: "Function" }).fill("199");
+    await page.getByRole("option", { name: "f-199" }).click();
+    await expect(page).toHaveURL(/function=f-199/);
+    await page.getByRole("link", { name: "Invocations", exact: true }).first().click();
+    await expect(least).toHaveValue("");
+    await page.goBack();
+    await expect(least).toHaveValue("9000");
+    await expect(page.getByRole("combobox", { name: "Function" })).toHaveValue("f-199");
     await page.goto(`${daemon.url}/invocations?range=30d&outcome=timeout&function=f-017`);
     await expect(page.getByRole("row", { name: /f-017/ }).first()).toBeVisible();
     await look(page, "invocations-many");
+
+    await page.goto(`${daemon.url}/isolations`);
+    await expect(page.getByRole("table", { name: "Warm call" })).toBeVisible();
+    const rate = page.getByLabel("Calls per second");
+    await rate.fill("25");
+    await expect(page).toHaveURL(/rate=25/);
+    await page.getByRole("link", { name: "Isolations", exact: true }).click();
+    await expect(rate).toHaveValue("1");
+    await page.goBack();
+    await expect(rate).toHaveValue("25");
+    await look(page, "isolations-compared");
     expect(complaints).toEqual([]);
   } finally {
     await daemon.remove();
   }
 });
 
-/** Writes records of the last day into the store of a daemon that is not running. */
+test("a comparison is started, tells how far it is, and is cancelled", async ({ admin }) => {
+  await admin.goto("/isolations");
+  await admin.getByRole("button", { name: "Compare them" }).click();
+  const dialog = admin.getByRole("dialog");
+  await expect(dialog.getByRole("radio", { name: /^Quick/ })).toBeChecked();
+  for (const box of (await dialog.getByRole("checkbox").all()).slice(1)) await box.uncheck();
+  await look(admin, "isolations-start");
+  await dialog.getByRole("button", { name: "Start" }).click();
+  await expect(dialog).toBeHidden();
+  const progress = admin.getByRole("progressbar", { name: "Progress of the comparison" });
+  await expect(progress).toBeVisible();
+  await expect(admin.getByRole("button", { name: "A comparison runs" })).toBeDisabled();
+  await expect.poll(async () => Number(await progress.getAttribute("aria-valuenow")), { timeout: 60_000 }).toBeGreaterThan(2);
+  await expect(admin.getByText(/^Now: /)).toBeVisible();
+  await look(admin, "isolations-running");
+  await admin.getByRole("button", { name: "Cancel" }).click();
+  await expect(admin.getByText("The last comparison was cancelled")).toBeVisible({ timeout: 60_000 });
+  await expect(progress).toBeHidden();
+  await expect(admin.getByRole("button", { name: "Compare them" })).toBeEnabled();
+  await admin.getByRole("button", { name: "Remove it from the list" }).click();
+  await expect(admin.getByText("They were not compared yet")).toBeVisible();
+});
+
+/**
+ * Writes records of the last day into the store of a daemon that is not running: a
+ * wave of calls, a tenth of the functions with most of them, some that fail. What
+ * the charts show is counted from them.
+ */
 async function fill(path: string, count: number): Promise<void> {
   const { DatabaseSync } = await import("node:sqlite");
   const db = new DatabaseSync(path);
   db.exec("PRAGMA synchronous = OFF; BEGIN");
   db.exec("INSERT OR IGNORE INTO names (name) WITH RECURSIVE i(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM i WHERE n < 199) SELECT printf('f-%03d', n) FROM i");
-  // From the oldest on, in microseconds; one in fifty timed out.
+  // k is its number, x how far into the day it is, r anything from 0 to 1. Times are in microseconds.
   db.prepare(`INSERT INTO invocations
-    WITH RECURSIVE i(k) AS (SELECT 0 UNION ALL SELECT k + 1 FROM i WHERE k < ?1 - 1)
-    SELECT ?2 + k * (?3 / ?1), printf('seed%022d', k), (SELECT id FROM names WHERE name = printf('f-%03d', k % 200)), 1, 'gvisor', 'i', 'http',
-      (?2 + k * (?3 / ?1)) * 1000, iif(k % 40 = 0, 'stem', 'warm'), iif(k % 50 = 17, 'timeout', 'ok'), iif(k % 50 = 17, 'function', ''), iif(k % 50 = 17, 504, 200),
-      iif(k % 50 = 17, 'the function did not answer within 10s', ''), '', 'GET', '/x', '', 1000, 0, 0, 2000000 + k % 977 * 10000, 2100000 + k % 977 * 10000, 3000000, 10, 20, 1000000, 20000000
-    FROM i`).run(count, (Date.now() - 86_400_000) * 1000, 86_000_000_000);
+    WITH RECURSIVE
+      i(k) AS (SELECT 0 UNION ALL SELECT k + 1 FROM i WHERE k < ?1 - 1),
+      a AS (SELECT k, k * 1.0 / ?1 AS x, (k * 7919 % 10007) / 10007.0 AS r FROM i),
+      b AS (SELECT *, CAST(?2 + 86.399e9 * (x + 0.1 * sin(x * 6.2831853)) AS INTEGER) AS n,
+        IIF(k % 3 = 0, CAST(10 * r * r AS INTEGER), (CAST(40 * r * r AS INTEGER) + 13 * CAST(x * 96 AS INTEGER)) % 200) AS f,
+        IIF(k % 997 = 0, 'cold', IIF(k % 40 = 0, 'stem', 'warm')) AS start FROM a),
+      c AS (SELECT *, IIF(k % 1000 < 9, IIF(f % 50 = 17, 'timeout', 'function_error'), 'ok') AS outcome,
+        IIF(start = 'cold', 140000000, IIF(start = 'stem', 7000000, 0)) AS making, IIF(start = 'warm', 0, 3000000) AS init FROM b),
+      d AS (SELECT *, IIF(outcome = 'timeout', 10000000000, 900000 + f % 7 * 800000 + CAST(40000000 * r * r * r * r * r * r AS INTEGER)) AS run FROM c)
+    SELECT n, printf('seed%022d', k), (SELECT id FROM names WHERE name = printf('f-%03d', f)), 1, 'gvisor', 'i', 'http',
+      n * 1000 - run - making - init, start, outcome, IIF(outcome = 'ok', '', 'function'), IIF(outcome = 'ok', 200, IIF(outcome = 'timeout', 504, 500)),
+      IIF(outcome = 'ok', '', IIF(outcome = 'timeout', 'the function did not answer within 10s', 'KeyError: price')), IIF(outcome = 'function_error', 'KeyError', ''),
+      'GET', '/x', '', 1000, making, init, run, run + making + init + 100000, run + init, 10, 20, run / 3, 20000000 + f * 100000
+    FROM d`).run(count, (Date.now() - 86_400_000) * 1000);
   db.exec("COMMIT");
   db.close();
+  const helper = join(import.meta.dirname, "../../.cache/rollups");
+  await access(helper).catch(() => {
+    throw new Error(`${helper} is missing: run scripts/console.sh, which builds it`);
+  });
+  await promisify(execFile)(helper, [path]);
+}
+
+/** Gives a daemon that is not running a comparison that was measured before. */
+async function compared(data: string): Promise<void> {
+  const run = join(data, "bench/20261123-072532");
+  await mkdir(run, { recursive: true });
+  await copyFile(join(import.meta.dirname, "comparison.json"), join(run, "report.json"));
+  await writeFile(join(run, "run.json"), JSON.stringify({ state: "done", quick: false, progress: 1, started: "2026-11-23T07:25:32Z", ended: "2026-11-23T07:26:45Z" }));
 }

@@ -70,6 +70,11 @@ export function formatCount(n: number | undefined): string {
   return `${digits(n / 1e9, 1)}G`;
 }
 
+/** 1234567 -> "1,234,567": every digit, where somebody may count along. */
+export function formatWhole(n: number): string {
+  return n.toLocaleString("en");
+}
+
 /** 0.0234 -> "2.3 %". */
 export function formatShare(share: number | undefined): string {
   if (share === undefined || Number.isNaN(share)) return "–";

@@ -1,6 +1,6 @@
 import type { GaugePoint, Gauges, MetricsGroup, MetricsPoint, MetricsQuery } from "@/api/gen";
 import type { ChartData, Series } from "@/components/charts/model";
-import { formatBytes, formatCount, formatDuration, formatMoney, parseBytes, parseDuration } from "@/components/format";
+import { formatBytes, formatCount, formatDuration, formatMoney, formatWhole, parseBytes, parseDuration } from "@/components/format";
 import { outcomes, startClasses, states, wordFor, type Word } from "./words";
 
 /** The steps of an answer, in milliseconds. */
@@ -58,7 +58,7 @@ export function present(words: Word[], counts: (Record<string, number> | undefin
 
 /** How many there were by word, over all points. */
 export function totals(words: Word[], counts: (Record<string, number> | undefined)[]): Record<string, string> {
-  return Object.fromEntries(present(words, counts).map(({ key }) => [key, formatCount(sum(counts.map((count) => count?.[key] ?? 0)))]));
+  return Object.fromEntries(present(words, counts).map(({ key }) => [key, formatWhole(sum(counts.map((count) => count?.[key] ?? 0)))]));
 }
 
 function piled(words: Word[], counts: (Record<string, number> | undefined)[]): Series[] {

@@ -1,6 +1,7 @@
 import { useMemo, type ReactNode } from "react";
 
 import classes from "./Bars.module.css";
+import rows from "./rows.module.css";
 import { logTicks, logarithmic, linear, ticks } from "./scale";
 
 export interface Bar {
@@ -39,17 +40,17 @@ interface Props {
 export function Bars({ label, groups, format, bytes, log, reference }: Props) {
   const { place, marks } = useMemo(() => axis(groups, log ?? false, bytes ?? false, reference?.value), [groups, log, bytes, reference?.value]);
   return (
-    <div className={classes.root} role="table" aria-label={label}>
+    <div className={rows.root} role="table" aria-label={label}>
       {groups.map((group) => (
         <div key={group.key} role="rowgroup" className={classes.group}>
           {group.label !== "" && <div className={classes.head} role="row"><span role="rowheader">{group.label}</span></div>}
           {group.bars.map((bar) => (
             <div key={bar.key} role="row" className={classes.row}>
-              <span role="rowheader" className={classes.name}><i style={{ background: bar.color }} />{bar.label}</span>
-              <span className={classes.track} role="cell" aria-hidden="true">
+              <span role="rowheader" className={`${rows.name} ${classes.name}`}><i style={{ background: bar.color }} />{bar.label}</span>
+              <span className={`${rows.track} ${classes.track}`} role="cell" aria-hidden="true">
                 {marks.map((mark) => <b key={mark} style={{ left: `${place(mark)}%` }} />)}
                 {reference && <b className={classes.reference} style={{ left: `${place(reference.value)}%` }} />}
-                <span className={classes.bar} style={{ width: `${place(bar.value)}%`, background: bar.color }} />
+                <span className={`${rows.bar} ${classes.bar}`} style={{ width: `${place(bar.value)}%`, background: bar.color }} />
                 {bar.high !== undefined && <span className={classes.whisker} style={{ left: `${place(bar.low ?? bar.value)}%`, width: `${Math.max(0, place(bar.high) - place(bar.low ?? bar.value))}%` }} />}
               </span>
               <span role="cell" className={classes.text}>{bar.text}{bar.note && <small>{bar.note}</small>}</span>
@@ -59,7 +60,7 @@ export function Bars({ label, groups, format, bytes, log, reference }: Props) {
       ))}
       <div className={classes.row} aria-hidden="true">
         <span />
-        <span className={classes.axis}>{marks.map((mark) => <span key={mark} style={{ left: `${place(mark)}%` }}>{format(mark)}</span>)}</span>
+        <span className={`${rows.axis} ${classes.axis}`}>{marks.map((mark) => <span key={mark} style={{ left: `${place(mark)}%` }}>{mark === 0 ? "0" : format(mark)}</span>)}</span>
         <span />
       </div>
     </div>

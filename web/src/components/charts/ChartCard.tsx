@@ -3,6 +3,7 @@ import { IconChartLine, IconTable } from "@tabler/icons-react";
 import { useId, useState, type ReactNode } from "react";
 
 import { asApiError } from "@/api/problem";
+import panel from "../Panel.module.css";
 import styles from "./chart.module.css";
 
 export interface TableData {
@@ -31,11 +32,11 @@ export function ChartCard({ title, note, legend, table, height = 190, loading, e
   const id = useId();
   const ready = !loading && !error;
   return (
-    <section className={styles.card} aria-labelledby={id} aria-busy={loading}>
+    <section className={`${panel.root} ${styles.card}`} aria-labelledby={id} aria-busy={loading}>
       <div className={styles.head}>
         <div>
-          <h3 id={id} className={styles.title}>{title}</h3>
-          {note && <div className={styles.note}>{note}</div>}
+          <h3 id={id} className={panel.title}>{title}</h3>
+          {note && <div className={panel.note}>{note}</div>}
         </div>
         {table && (
           <Tooltip label={asTable ? "Show as a chart" : "Show as a table"}>

@@ -71,7 +71,7 @@ function ValueAxis({ data, frame }: { data: ChartData; frame: Frame }) {
       {frame.ticks.map((tick, i) => (
         <g key={tick}>
           <line x1={frame.left} x2={frame.width - margin.right} y1={frame.y(tick)} y2={frame.y(tick)} style={{ stroke: i === 0 ? "var(--chart-axis)" : "var(--chart-grid)" }} shapeRendering="crispEdges" />
-          <text x={frame.left - 8} y={frame.y(tick)} dy="0.32em" textAnchor="end">{data.format(tick)}</text>
+          <text x={frame.left - 8} y={frame.y(tick)} dy="0.32em" textAnchor="end">{tick === 0 ? "0" : data.format(tick)}</text>
         </g>
       ))}
     </g>

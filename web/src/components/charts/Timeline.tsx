@@ -4,6 +4,7 @@ import { formatDuration, formatShare } from "@/components/format";
 
 import type { Phase } from "./phases";
 import { durationTicks } from "./scale";
+import rows from "./rows.module.css";
 import classes from "./Timeline.module.css";
 
 /** The phases of one invocation, each where it began and as long as it took. */
@@ -11,12 +12,12 @@ export function Timeline({ phases, total }: { phases: Phase[]; total: number }) 
   const marks = durationTicks(total, 5).filter((mark) => mark <= total);
   const place = (ns: number) => `${((ns / Math.max(1, total)) * 100).toFixed(3)}%`;
   return (
-    <div className={classes.root} role="table" aria-label="Phases of the invocation">
+    <div className={rows.root} role="table" aria-label="Phases of the invocation">
       <div className={classes.axis} aria-hidden="true">
         <span />
-        <div className={classes.marks}>
+        <div className={rows.axis}>
           {marks.map((mark) => (
-            <span key={mark} style={{ left: place(mark) }}>{formatDuration(mark)}</span>
+            <span key={mark} style={{ left: place(mark) }}>{mark === 0 ? "0" : formatDuration(mark)}</span>
           ))}
         </div>
         <span />
@@ -24,13 +25,13 @@ export function Timeline({ phases, total }: { phases: Phase[]; total: number }) 
       {phases.map((phase) => (
         <div key={phase.key} role="row" className={classes.row} data-none={phase.length === 0 || undefined}>
           <Tooltip label={phase.help} position="top-start">
-            <span role="rowheader" className={classes.name}><i style={{ background: phase.color }} />{phase.label}</span>
+            <span role="rowheader" className={`${rows.name} ${classes.name}`}><i style={{ background: phase.color }} />{phase.label}</span>
           </Tooltip>
-          <div className={classes.track} role="cell" aria-label={phase.length === 0 ? "did not happen" : `began after ${formatDuration(phase.begin)}`}>
+          <div className={rows.track} role="cell" aria-label={phase.length === 0 ? "did not happen" : `began after ${formatDuration(phase.begin)}`}>
             {marks.map((mark) => <b key={mark} style={{ left: place(mark) }} />)}
             {phase.length > 0 && (
               <Tooltip label={`${formatDuration(phase.begin)} to ${formatDuration(phase.begin + phase.length)}, ${formatShare(phase.length / total)} of the time`}>
-                <span className={classes.bar} style={{ left: place(phase.begin), width: place(phase.length), background: phase.color }} />
+                <span className={`${rows.bar} ${classes.bar}`} style={{ left: place(phase.begin), width: place(phase.length), background: phase.color }} />
               </Tooltip>
             )}
           </div>

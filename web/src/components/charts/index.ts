@@ -1,5 +1,6 @@
 export { Bars, type Bar, type BarGroup } from "./Bars";
 export { ChartCard, type TableData } from "./ChartCard";
+export { Key } from "./Key";
 export { HeatMap, rowText } from "./HeatMap";
 export { heatRows } from "./heat";
 export { ChartGroup } from "./hover";

@@ -1,4 +1,4 @@
-import { Badge, Tooltip } from "@mantine/core";
+import { Badge, Tooltip, VisuallyHidden } from "@mantine/core";
 
 import type { Instances } from "@/api/gen";
 
@@ -34,7 +34,7 @@ export function InstanceCount(props: { instances: Instances }) {
       <span className={classes.instances} data-state={state}>
         <span className={classes.dot} aria-hidden="true" />
         <span className="num">{total}</span>
-        <span className={classes.hidden}>{text}</span>
+        <VisuallyHidden>{text}</VisuallyHidden>
       </span>
     </Tooltip>
   );

@@ -3,13 +3,13 @@ import { IconFilterOff, IconSearch } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 
 import { listIsolationsOptions } from "@/api/gen/@tanstack/react-query.gen";
-import { RangeBar, useSetSearch } from "@/components/RangeBar";
+import { FilterBar, asItIs, wholeRow } from "@/components/FilterBar";
+import { useSetSearch } from "@/components/RangeBar";
 import { SearchField } from "@/components/SearchField";
 import { UrlNumber } from "@/components/UrlNumber";
 import { FunctionSelect } from "@/lib/FunctionSelect";
 import { outcomes, startClasses } from "@/lib/words";
 
-import classes from "./Filters.module.css";
 import type { InvocationsSearch } from "./search";
 
 const ends = [
@@ -28,19 +28,16 @@ export function Filters({ search, fixed }: { search: InvocationsSearch; fixed: b
   const some = filters.some((key) => search[key] !== undefined);
   const clear = () => set(Object.fromEntries(filters.map((key) => [key, undefined])));
   return (
-    <div className={classes.bar}>
-      <div className={classes.filters}>
-        <SearchField label="Id or error text" placeholder="Id or error text" icon={<IconSearch size={15} />} value={search.q} onSearch={(q) => set({ q })} className={classes.search} />
+    <FilterBar range={fixed}>
+        <SearchField label="Id or error text" placeholder="Id or error text" icon={<IconSearch size={15} />} value={search.q} onSearch={(q) => set({ q })} width={166} className={wholeRow} />
         {!fixed && <FunctionSelect value={search.function} onChange={(value) => set({ function: value })} />}
         <Select aria-label="Outcome" placeholder="Any outcome" clearable searchable data={ends} value={search.outcome ?? null} onChange={(value) => set({ outcome: value ?? undefined })} w={150} />
         <Select aria-label="Start class" placeholder="Any start" clearable data={startClasses.slice(0, 4).map((word) => ({ value: word.key, label: word.label }))} value={search.start ?? null} onChange={(value) => set({ start: value ?? undefined })} w={112} />
         <Select aria-label="Isolation" placeholder="Any isolation" clearable data={isolations.map((one) => one.name)} value={search.isolation ?? null} onChange={(value) => set({ isolation: value ?? undefined })} w={126} />
         <UrlNumber aria-label="At least this many milliseconds" placeholder="min. ms" min={0} max={86_400_000} hideControls allowDecimal={false} value={search.min_ms} onNumber={(value) => set({ min_ms: value || undefined })} w={84} />
         <Tooltip label="Remove all filters">
-          <ActionIcon variant="subtle" color="gray" size={36} aria-label="Remove all filters" disabled={!some} onClick={clear}><IconFilterOff size={17} /></ActionIcon>
+          <ActionIcon className={asItIs} variant="subtle" color="gray" size={36} aria-label="Remove all filters" disabled={!some} onClick={clear}><IconFilterOff size={17} /></ActionIcon>
         </Tooltip>
-      </div>
-      {fixed && <RangeBar />}
-    </div>
+    </FilterBar>
   );
 }

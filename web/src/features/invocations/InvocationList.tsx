@@ -61,15 +61,15 @@ function Rows({ items, all, days }: { items: Invocation[]; all: boolean; days: b
   const slowest = Math.max(...items.map((one) => one.timings.total_ns));
   const navigate = useNavigate();
   return (
-    <Table.ScrollContainer minWidth={all ? 860 : 760} type="native" tabIndex={0}>
-      <Table highlightOnHover verticalSpacing={7} horizontalSpacing="md" className={classes.table}>
+    <Table.ScrollContainer minWidth={0} type="native" tabIndex={0}>
+      <Table highlightOnHover verticalSpacing={7} horizontalSpacing="md" className={classes.table} data-all={all || undefined}>
         <Table.Thead>
           <Table.Tr>
             <Table.Th>Began</Table.Th>
             {all && <Table.Th>Function</Table.Th>}
             <Table.Th>Outcome</Table.Th>
-            <Table.Th>Request</Table.Th>
-            <Table.Th>Start</Table.Th>
+            <Table.Th className={classes.request}>Request</Table.Th>
+            <Table.Th className={classes.start}>Start</Table.Th>
             <Table.Th ta="right">Took</Table.Th>
             <Table.Th className={classes.phases}>Phases</Table.Th>
           </Table.Tr>
@@ -83,7 +83,7 @@ function Rows({ items, all, days }: { items: Invocation[]; all: boolean; days: b
               {all && <Table.Td style={{ whiteSpace: "nowrap" }}><Anchor c="inherit" size="sm" fw={550} renderRoot={(props) => <Link to="/functions/$name" params={{ name: one.function }} {...props} />}>{one.function}</Anchor> <Text span size="xs" c="var(--cove-muted)">v{one.version}</Text></Table.Td>}
               <Table.Td><Outcome outcome={one.outcome} type={one.error_type} /></Table.Td>
               <Table.Td className={classes.request}><Request invocation={one} /></Table.Td>
-              <Table.Td><StartClass start={one.start} /></Table.Td>
+              <Table.Td className={classes.start}><StartClass start={one.start} /></Table.Td>
               <Table.Td ta="right" className="num" style={{ whiteSpace: "nowrap" }}>{formatDuration(one.timings.total_ns)}</Table.Td>
               <Table.Td className={classes.phases}><MiniTimeline phases={phasesOf(one)} total={one.timings.total_ns} scale={slowest} /></Table.Td>
             </Table.Tr>

@@ -3,7 +3,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useSearch } from "@tanstack/react-router";
 
 import { reckonCosts, type CostAnswer, type IsolationCost } from "@/api/gen";
-import { ShareBar } from "@/components/charts";
+import { Key, ShareBar } from "@/components/charts";
 import { formatMoney, formatShare } from "@/components/format";
 import { Panel } from "@/components/Panel";
 import { useSetSearch } from "@/components/RangeBar";
@@ -50,7 +50,7 @@ export function Calculator({ run, runtime }: { run: string; runtime: string }) {
       {costs.error && !costs.data && <ErrorState error={costs.error} retry={() => void costs.refetch()} compact />}
       {!costs.data && !costs.error && <Skeleton height={150} />}
       {costs.data && costs.data.items.map((one) => <Bill key={one.isolation} bill={one} most={most} currency={costs.data.prices.currency} />)}
-      {costs.data && <Legend />}
+      {costs.data && <Key words={parts} />}
     </Panel>
   );
 }
@@ -65,14 +65,6 @@ function Bill({ bill, most, currency }: { bill: IsolationCost; most: number; cur
       <Text size="xs" c="var(--cove-muted)" className={`${classes.note} num`}>
         {bill.per_million > 0 ? `${money(bill.per_million)} a million calls, ` : ""}{formatSmall(bill.instances)} {bill.instances === 1 ? "instance" : "instances"} on average, {formatShare(bill.cold_share)} of the calls need a start
       </Text>
-    </div>
-  );
-}
-
-function Legend() {
-  return (
-    <div className={classes.legend}>
-      {parts.map((part) => <span key={part.key}><i style={{ background: part.color }} />{part.label}</span>)}
     </div>
   );
 }

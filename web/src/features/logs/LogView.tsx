@@ -4,8 +4,10 @@ import { Link } from "@tanstack/react-router";
 import { useLayoutEffect, useRef, useState } from "react";
 
 import type { LogLine } from "@/api/gen";
+import { formatWhole } from "@/components/format";
+import { FilterBar, asItIs, wholeRow } from "@/components/FilterBar";
 import { LogLines } from "@/components/LogLines";
-import { RangeBar, useSetSearch } from "@/components/RangeBar";
+import { useSetSearch } from "@/components/RangeBar";
 import { SearchField } from "@/components/SearchField";
 import { EmptyState, ErrorState, LoadingRows } from "@/components/states";
 import { useTimeRange } from "@/components/timeRange";
@@ -37,9 +39,8 @@ function LogFilters({ search, fixed }: { search: LogsSearch; fixed: boolean }) {
   const set = useSetSearch<LogsSearch>();
   const some = search.q ?? search.level ?? search.stream ?? search.function ?? search.request_id;
   return (
-    <div className={classes.bar}>
-      <div className={classes.filters}>
-        <SearchField label="Search in the log" placeholder="Search in the log" icon={<IconSearch size={15} />} value={search.q} onSearch={(q) => set({ q })} className={classes.search} />
+    <FilterBar range={fixed}>
+        <SearchField label="Search in the log" placeholder="Search in the log" icon={<IconSearch size={15} />} value={search.q} onSearch={(q) => set({ q })} width={240} className={wholeRow} />
         {!fixed && <FunctionSelect value={search.function} onChange={(value) => set({ function: value })} />}
         <Select aria-label="Level" placeholder="Any level" clearable w={140} data={levels.map((level) => ({ value: level, label: level === "error" ? "error" : `${level} and higher` }))} value={search.level ?? null} onChange={(value) => set({ level: (value ?? undefined) as LogsSearch["level"] })} />
         <Select aria-label="Stream" placeholder="Any stream" clearable w={130} data={streams.map((stream) => ({ value: stream, label: streamWords[stream] ?? stream }))} value={search.stream ?? null} onChange={(value) => set({ stream: (value ?? undefined) as LogsSearch["stream"] })} />
@@ -47,11 +48,9 @@ function LogFilters({ search, fixed }: { search: LogsSearch; fixed: boolean }) {
           <Button variant="light" rightSection={<IconX size={14} />} onClick={() => set({ request_id: undefined })} aria-label="Show all invocations" className="mono" size="sm">…{search.request_id.slice(-8)}</Button>
         )}
         <Tooltip label="Remove all filters">
-          <ActionIcon variant="subtle" color="gray" size={36} aria-label="Remove all filters" disabled={!some} onClick={() => set({ q: undefined, level: undefined, stream: undefined, function: undefined, request_id: undefined })}><IconFilterOff size={17} /></ActionIcon>
+          <ActionIcon className={asItIs} variant="subtle" color="gray" size={36} aria-label="Remove all filters" disabled={!some} onClick={() => set({ q: undefined, level: undefined, stream: undefined, function: undefined, request_id: undefined })}><IconFilterOff size={17} /></ActionIcon>
         </Tooltip>
-      </div>
-      {fixed && <RangeBar />}
-    </div>
+    </FilterBar>
   );
 }
 
@@ -69,13 +68,13 @@ function Bar({ log, live, paused, onPause }: BarProps) {
     <div className={classes.head}>
       <span className={classes.state} data-state={!live ? "past" : paused ? "paused" : log.connection} role="status"><i aria-hidden="true" />{state}</span>
       <Text span size="xs" c="var(--cove-muted)" className="num">
-        {count.toLocaleString("en")} {count === 1 ? "line" : "lines"}
-        {log.missed > 0 && `, ${log.missed.toLocaleString("en")} too many to be told`}
+        {formatWhole(count)} {count === 1 ? "line" : "lines"}
+        {log.missed > 0 && `, ${formatWhole(log.missed)} too many to be told`}
       </Text>
       <span className={classes.space} />
       {live && (
         <Button size="compact-sm" variant={paused ? "light" : "default"} leftSection={paused ? <IconPlayerPlay size={14} /> : <IconPlayerPause size={14} />} onClick={onPause} aria-pressed={paused}>
-          {paused ? (log.waiting > 0 ? `Go on (${log.waiting.toLocaleString("en")} new)` : "Go on") : "Pause"}
+          {paused ? (log.waiting > 0 ? `Go on (${formatWhole(log.waiting)} new)` : "Go on") : "Pause"}
         </Button>
       )}
     </div>

@@ -3,7 +3,7 @@ import { useGauges, useSteps, type AskedRange } from "@/api/metrics";
 import { ChartCard, ChartGroup, HeatMap, TimeChartCard, heatRows, rowText, type TableData } from "@/components/charts";
 import grid from "@/components/grid.module.css";
 import { useZoom } from "@/components/RangeBar";
-import { formatBytes, formatCount, formatMoney, parseBytes } from "@/components/format";
+import { formatBytes, formatCount, formatMoney, formatWhole, parseBytes } from "@/components/format";
 import { costChart, cpuChart, errorsChart, errorsOf, instancesChart, latencyChart, memoryChart, peakChart, rateChart, startsChart, told, totals, type Told } from "@/lib/metrics";
 import { formatStepLength, stepOfAnswer } from "@/lib/steps";
 import { formatStep } from "@/lib/time";
@@ -37,7 +37,7 @@ export function Charts({ name, range, filter, config }: Props) {
       <ChartGroup>
         <div className={grid.two}>
           <TimeChartCard title="Invocations" note={data ? `Per ${formatStepLength(data.steps.step)}; drag over a chart to zoom in` : "\u00a0"} data={data && rateChart(data)} empty={none} {...shared}
-            totals={total && { ok: formatCount(total.invocations - total.errors), errors: formatCount(total.errors) }} />
+            totals={total && { ok: formatWhole(total.invocations - total.errors), errors: formatWhole(total.errors) }} />
           <TimeChartCard title="Errors by kind" note="Invocations that did not end well" data={data && errorsChart(data)} totals={data && totals(outcomes, data.points.map(errorsOf))} empty="No errors in this time" {...shared} />
           <TimeChartCard title="Latency" note="Whole invocations, arrival to answer" data={data && latencyChart(data)} empty={none} {...shared} />
           <LatencyMap data={data} bounds={steps.data?.bounds_ns ?? []} {...shared} />

@@ -2,7 +2,7 @@ import { Group, Select, Table, Text } from "@mantine/core";
 import { IconArrowsDiff } from "@tabler/icons-react";
 
 import { useSteps, type AskedRange } from "@/api/metrics";
-import { ChartGroup, ShareBar, TimeChartCard } from "@/components/charts";
+import { ChartGroup, Key, ShareBar, TimeChartCard } from "@/components/charts";
 import grid from "@/components/grid.module.css";
 import { Panel } from "@/components/Panel";
 import { useSetSearch, useZoom } from "@/components/RangeBar";
@@ -94,9 +94,7 @@ function Both({ a, b, bounds, onZoom }: { a: Side; b: Side; bounds: [number[], n
               <ShareBar label={side.label} height={22} shares={startClasses.map((word) => ({ ...word, value: side.told.group.total.starts?.[word.key] ?? 0 }))} />
             </div>
           ))}
-          <div className={classes.legend}>
-            {startClasses.map((word) => <span key={word.key}><i style={{ background: word.color }} />{word.label}</span>)}
-          </div>
+          <Key words={startClasses} />
         </Panel>
         {[a, b].map((side, i) => (
           <LatencyMap key={side.label} title={`Latency: ${side.label}`} data={side.told} bounds={bounds[i] ?? []} error={null} onRetry={() => {}} onZoom={onZoom} />

@@ -1,11 +1,11 @@
-import { Group, Select } from "@mantine/core";
+import { Select } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 
 import { listIsolationsOptions, listVersionsOptions } from "@/api/gen/@tanstack/react-query.gen";
-import { RangeBar, useSetSearch } from "@/components/RangeBar";
+import { FilterBar, wholeRow } from "@/components/FilterBar";
+import { useSetSearch } from "@/components/RangeBar";
 
 import type { Comparison, MetricsSearch } from "./search";
-import classes from "./Controls.module.css";
 
 const kinds: { value: Comparison; label: string }[] = [
   { value: "previous", label: "With the time before" },
@@ -22,8 +22,7 @@ export function Controls({ name, search }: { name: string; search: MetricsSearch
   const isolations = useIsolations();
   const compared = search.compare;
   return (
-    <div className={classes.bar}>
-      <Group gap={8} className={classes.filters}>
+    <FilterBar range>
         {compared !== "version" && (
           <Select aria-label="Version" placeholder="All versions" size="sm" clearable w={150} data={versions}
             value={search.version === undefined ? null : String(search.version)} onChange={(value) => set({ version: value === null ? undefined : Number(value) })} />
@@ -32,11 +31,9 @@ export function Controls({ name, search }: { name: string; search: MetricsSearch
           <Select aria-label="Isolation" placeholder="All isolations" size="sm" clearable w={150} data={isolations}
             value={search.isolation ?? null} onChange={(value) => set({ isolation: value ?? undefined })} />
         )}
-        <Select className={classes.compare} aria-label="Compare" placeholder="Compare…" size="sm" clearable w={190} data={kinds} value={compared ?? null}
+        <Select className={wholeRow} aria-label="Compare" placeholder="Compare…" size="sm" clearable w={190} data={kinds} value={compared ?? null}
           onChange={(value) => set({ compare: (value as Comparison | null) ?? undefined, a: undefined, b: undefined, ...(value === "version" && { version: undefined }), ...(value === "isolation" && { isolation: undefined }) })} />
-      </Group>
-      <RangeBar />
-    </div>
+    </FilterBar>
   );
 }
 

@@ -1,6 +1,6 @@
 import type { MetricsPoint } from "@/api/gen";
 import type { ChartData, Series } from "@/components/charts/model";
-import { formatBytes, formatCount, formatDuration, formatMoney, formatShare, parseBytes } from "@/components/format";
+import { formatBytes, formatCount, formatDuration, formatMoney, formatShare, formatWhole, parseBytes } from "@/components/format";
 import { formatRate, share, slowStarts, type Told } from "@/lib/metrics";
 
 /** One of the two things that are compared. */
@@ -25,7 +25,7 @@ export interface Row {
 type Figure = Pick<Row, "label" | "more"> & { of: (total: MetricsPoint, seconds: number) => number | undefined; format: (value: number) => string };
 
 const figures: Figure[] = [
-  { label: "Invocations", more: "neither", of: (t) => t.invocations, format: (v) => v.toLocaleString("en") },
+  { label: "Invocations", more: "neither", of: (t) => t.invocations, format: formatWhole },
   { label: "Rate", more: "neither", of: (t, seconds) => t.invocations / seconds, format: formatRate },
   { label: "Errors", more: "worse", of: (t) => share(t.errors, t.invocations), format: formatShare },
   { label: "Latency p50", more: "worse", of: (t) => t.latency?.p50_ns, format: formatDuration },

@@ -3,6 +3,7 @@ import { useSystem } from "@/api/live";
 import { PageHeader } from "@/components/PageHeader";
 import { RangeBar, useZoom } from "@/components/RangeBar";
 import { ChartGroup, TimeChartCard } from "@/components/charts";
+import { formatWhole } from "@/components/format";
 import { ErrorState } from "@/components/states";
 import grid from "@/components/grid.module.css";
 import { useTimeRange } from "@/components/timeRange";
@@ -43,7 +44,7 @@ function Overview() {
       <ChartGroup>
         <div className={grid.wide}>
           <TimeChartCard title="Invocations" note={per} data={data && rateChart(data)} height={262} {...shared}
-            totals={data && { ok: count(data.group.total.invocations - data.group.total.errors), errors: count(data.group.total.errors) }} empty="No invocations in this time" />
+            totals={data && { ok: formatWhole(data.group.total.invocations - data.group.total.errors), errors: formatWhole(data.group.total.errors) }} empty="No invocations in this time" />
           <HostPanel />
         </div>
         <div className={grid.two}>
@@ -58,5 +59,3 @@ function Overview() {
     </>
   );
 }
-
-const count = (value: number) => value.toLocaleString("en");

@@ -7,6 +7,7 @@ import type { AuditEntry } from "@/api/gen";
 import { listAuditOptions } from "@/api/gen/@tanstack/react-query.gen";
 import { formatTime } from "@/components/format";
 import { useSetSearch } from "@/components/RangeBar";
+import { FilterBar, wholeRow } from "@/components/FilterBar";
 import { SearchField } from "@/components/SearchField";
 import { EmptyState, ErrorState, LoadingRows } from "@/components/states";
 
@@ -30,11 +31,11 @@ export function AuditTab() {
   const older = () => void navigate({ to: ".", search: ((previous: Record<string, unknown>) => ({ ...previous, before: next })) as never });
   return (
     <Stack gap="md">
-      <Group gap={8}>
-        {filters.map(({ key, label, placeholder }) => (
-          <SearchField key={key} label={label} placeholder={`${label}: ${placeholder}`} value={search[key]} onSearch={(text) => set({ [key]: text, before: undefined })} width={200} />
+      <FilterBar range={false}>
+        {filters.map(({ key, label, placeholder }, i) => (
+          <SearchField key={key} label={label} placeholder={`${label}: ${placeholder}`} value={search[key]} onSearch={(text) => set({ [key]: text, before: undefined })} width={200} className={i === 0 ? wholeRow : undefined} />
         ))}
-      </Group>
+      </FilterBar>
       {audit.error && !items && <ErrorState error={audit.error} retry={() => void audit.refetch()} />}
       {!items && !audit.error && <Paper><LoadingRows rows={10} height={38} /></Paper>}
       {items?.length === 0 && <EmptyState icon={<IconHistory size={22} />} title="Nothing here">{Object.keys(search).length > 0 ? "No entry passes all filters." : "Changes appear here as they are made."}</EmptyState>}
@@ -53,16 +54,16 @@ function Entries({ items }: { items: AuditEntry[] }) {
   return (
     <Paper style={{ overflow: "hidden" }}>
       <Table.ScrollContainer minWidth={860} type="native" tabIndex={0}>
-        <Table verticalSpacing={7} horizontalSpacing="md">
+        <Table verticalSpacing={7} horizontalSpacing="sm">
           <Table.Thead><Table.Tr><Table.Th>When</Table.Th><Table.Th>Who</Table.Th><Table.Th>What</Table.Th><Table.Th>To what</Table.Th><Table.Th>Detail</Table.Th><Table.Th>From</Table.Th><Table.Th ta="right">Status</Table.Th></Table.Tr></Table.Thead>
           <Table.Tbody>
             {items.map((entry) => (
               <Table.Tr key={entry.id}>
                 <Table.Td className="num" style={{ whiteSpace: "nowrap" }}>{formatTime(entry.time)}</Table.Td>
-                <Table.Td maw={230}><div className="truncate" title={entry.actor}>{entry.actor}</div></Table.Td>
+                <Table.Td maw={200}><div className="truncate" title={entry.actor}>{entry.actor}</div></Table.Td>
                 <Table.Td><code>{entry.action}</code></Table.Td>
                 <Table.Td fw={550} style={{ whiteSpace: "nowrap" }}>{entry.target ?? "–"}</Table.Td>
-                <Table.Td maw={260}><div className="truncate" title={entry.detail}>{entry.detail ?? ""}</div></Table.Td>
+                <Table.Td maw={220}><div className="truncate" title={entry.detail}>{entry.detail ?? ""}</div></Table.Td>
                 <Table.Td className="num"><Text size="xs" c="var(--cove-muted)">{entry.address ?? ""}</Text></Table.Td>
                 <Table.Td ta="right" className="num" c={entry.status >= 400 ? "var(--cove-bad)" : undefined}>{entry.status}</Table.Td>
               </Table.Tr>

@@ -8,6 +8,7 @@ import { formatMoney } from "@/components/format";
 import { Panel } from "@/components/Panel";
 import { ErrorState, LoadingBox } from "@/components/states";
 
+import classes from "./PricesTab.module.css";
 import { useSettings } from "./useSettings";
 
 /** What costs are reckoned with. */
@@ -41,10 +42,10 @@ function PricesForm({ prices, change }: { prices: Prices; change: ReturnType<typ
           <NumberInput label="A GiB of memory, an hour" value={form.gib_hour} min={0} decimalScale={8} step={0.001} disabled={!may} error={wrong("gib_hour")} onChange={(value) => setForm({ ...form, gib_hour: Number(value) })} />
           <TextInput label="Currency" description={undefined} value={form.currency} maxLength={3} disabled={!may} error={wrong("currency")} onChange={(event) => setForm({ ...form, currency: event.currentTarget.value.toUpperCase() })} />
         </SimpleGrid>
-        <SimpleGrid cols={{ base: 1, sm: 3 }} spacing="md" mt="md">
-          <TextInput label="Whose prices these are" value={form.source ?? ""} maxLength={300} disabled={!may} onChange={(event) => setForm({ ...form, source: event.currentTarget.value })} style={{ gridColumn: "span 2" }} />
+        <div className={classes.source}>
+          <TextInput label="Whose prices these are" value={form.source ?? ""} maxLength={300} disabled={!may} onChange={(event) => setForm({ ...form, source: event.currentTarget.value })} />
           <TextInput label="Of when" value={form.as_of ?? ""} maxLength={30} disabled={!may} onChange={(event) => setForm({ ...form, as_of: event.currentTarget.value })} />
-        </SimpleGrid>
+        </div>
         <Text size="sm" c="var(--cove-muted)" mt="md">An instance with one processor and 1 GiB that works all month costs {formatMoney(month, form.currency)}.</Text>
       </Panel>
       {problem && problem.errors.length === 0 && <ErrorState error={problem} compact />}

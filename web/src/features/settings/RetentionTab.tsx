@@ -113,7 +113,7 @@ function RecordingPanel() {
   if (recording.error && !recording.data) return <ErrorState error={recording.error} retry={() => void recording.refetch()} compact />;
   return (
     <Panel title="Recording" note="Since the daemon started">
-      <Group gap="xl" mih={44}>
+      <Group gap="xl" mih={44} style={{ rowGap: 10 }}>
         {figures(recording.data).map(([label, value]) => (
           <div key={label}>
             <Text size="xs" c="var(--cove-muted)">{label}</Text>

@@ -70,7 +70,7 @@ export function EventForm({ name, saved, onChoose, event, onChange, onSend, pend
       <Text size="xs" c={wrong ? "var(--cove-bad)" : "var(--cove-muted)"} mih={18} role={wrong ? "alert" : undefined}>{wrong ?? "The handler gets it as it is."}</Text>
       <Group justify="space-between">
         <Text size="xs" c="var(--cove-muted)" visibleFrom="sm"><Kbd size="xs">Ctrl</Kbd> <Kbd size="xs">Enter</Kbd> calls it too</Text>
-        <Button leftSection={<IconPlayerPlay size={16} />} loading={pending} disabled={!ready && !pending} onClick={onSend}>Call</Button>
+        <Button ml="auto" leftSection={<IconPlayerPlay size={16} />} loading={pending} disabled={!ready && !pending} onClick={onSend}>Call</Button>
       </Group>
       <SaveEvent fn={name} opened={saving} onClose={() => setSaving(false)} event={event} first={chosen?.name ?? ""} onSaved={onChoose} />
     </Stack>

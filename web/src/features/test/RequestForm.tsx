@@ -46,7 +46,7 @@ export function RequestForm({ request, route, onChange, onSend, pending, may }: 
       <Textarea label="Body" value={request.body} onChange={(event) => set({ body: event.currentTarget.value })} autosize minRows={6} maxRows={16} disabled={!hasBody(request.method)} placeholder={hasBody(request.method) ? "" : `${request.method} requests have none`} classNames={{ input: "mono" }} spellCheck={false} />
       <Group justify="space-between">
         <Text size="xs" c="var(--cove-muted)" visibleFrom="sm"><Kbd size="xs">Ctrl</Kbd> <Kbd size="xs">Enter</Kbd> sends it too</Text>
-        <Button leftSection={<IconSend size={16} />} loading={pending} disabled={!ready && !pending} onClick={onSend}>Send</Button>
+        <Button ml="auto" leftSection={<IconSend size={16} />} loading={pending} disabled={!ready && !pending} onClick={onSend}>Send</Button>
       </Group>
     </Stack>
   );

@@ -79,7 +79,7 @@ export function DeployDialog({ fn, base, files, onClose, onDeployed }: Props) {
             checked={warm}
             onChange={(e) => setWarm(e.currentTarget.checked)}
           />
-          <Group gap="xs">
+          <Group gap="xs" ml="auto">
             <Button variant="default" onClick={onClose}>
               Cancel
             </Button>

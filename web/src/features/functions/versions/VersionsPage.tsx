@@ -124,7 +124,7 @@ function Comparison({ name, items, active, pair, onChange }: ComparisonProps) {
   const [a, b] = [filesOf(from, before), filesOf(to, after)];
   const changes = a && b ? changesOf(a, b) : undefined;
   const config = { path: "settings.json", kind: "changed" as const, before: configText(from.config), after: configText(to.config) };
-  const options = items.map((v) => ({ value: String(v.number), label: v.number === active ? `Version ${v.number}, active` : `Version ${v.number}` }));
+  const options = items.map((v) => ({ value: String(v.number), label: v.number === active ? `v${v.number}, active` : `v${v.number}` }));
   const error = before.error ?? after.error;
   return (
     <>

@@ -1,0 +1,19 @@
+import type { ReactNode } from "react";
+
+import classes from "./FilterBar.module.css";
+import { RangeBar } from "./RangeBar";
+
+/** Across the whole bar in a narrow window. */
+export const wholeRow = classes.whole;
+/** At the beginning of its place in a narrow window, and no wider than it is. */
+export const asItIs = classes.asItIs;
+
+/** What a page shows, chosen side by side, in two columns in a narrow window; with the page's range of time where it has none above. */
+export function FilterBar({ range, children }: { range: boolean; children: ReactNode }) {
+  return (
+    <div className={classes.bar}>
+      <div className={classes.filters}>{children}</div>
+      {range && <RangeBar />}
+    </div>
+  );
+}
