@@ -3,9 +3,13 @@ package metrics
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/client/wire"
@@ -111,17 +115,44 @@ func (s *Service) Query(ctx context.Context, q Query) (wire.MetricsQuery, error)
 	if q.Histogram {
 		out.Bounds = slices.Clone(bounds[:])
 	}
-	a := &answer{query: q, plan: p, prices: settings.Prices, groups: map[store.Series]*group{}}
-	for _, f := range functions {
-		for _, part := range p.parts {
-			err := s.o.Records.Rollups(ctx, store.RollupQuery{Function: f, Resolution: part.resolution, From: part.from, To: part.to}, a.add)
-			if err != nil {
-				return wire.MetricsQuery{}, err
-			}
-		}
+	a := &answer{query: q, plan: p, prices: settings.Prices, groups: map[store.Series]*group{}, made: new(atomic.Int64)}
+	if err := s.gather(ctx, a, functions); err != nil {
+		return wire.MetricsQuery{}, err
 	}
 	out.Groups = a.finish()
 	return out, nil
+}
+
+// readers is how many functions are read side by side for one answer. The store
+// has more connections than that, so that others get theirs.
+const readers = 2
+
+// gather adds to a what is kept of functions. Where there are several, each has
+// groups of its own, so what reads one needs nothing of the others.
+func (s *Service) gather(ctx context.Context, a *answer, functions []string) error {
+	reading, ctx := errgroup.WithContext(ctx)
+	apart := make([]answer, min(readers, len(functions)))
+	var next atomic.Int64
+	for i := range apart {
+		apart[i] = *a
+		apart[i].groups = map[store.Series]*group{}
+		reading.Go(func() error {
+			for n := next.Add(1); n <= int64(len(functions)); n = next.Add(1) {
+				for _, part := range a.plan.parts {
+					q := store.RollupQuery{Function: functions[n-1], Resolution: part.resolution, From: part.from, To: part.to}
+					if err := s.o.Records.Rollups(ctx, q, apart[i].add); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+	}
+	err := reading.Wait()
+	for i := range apart {
+		maps.Copy(a.groups, apart[i].groups)
+	}
+	return err
 }
 
 // functions are those whose roll-ups answer q; "" is the whole system's.
@@ -141,6 +172,8 @@ type answer struct {
 	plan   plan
 	prices store.Prices
 	groups map[store.Series]*group
+	// made is how many groups there are, those of what is read beside included.
+	made *atomic.Int64
 }
 
 // group is one group of an answer.
@@ -168,7 +201,7 @@ func (a *answer) add(u store.Rollup) error {
 	case ByIsolation:
 		key.Isolation = s.Isolation
 	}
-	if a.groups[key] == nil && (len(a.groups)+1)*max(1, a.plan.points()) > maxAnswered {
+	if a.groups[key] == nil && a.made.Add(1)*int64(max(1, a.plan.points())) > maxAnswered {
 		// Functions were counted before, but not their versions.
 		return cove.Invalid("step", "would make more than %d points in all; take a longer step, a shorter range, or one function", maxAnswered)
 	}
