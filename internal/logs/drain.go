@@ -27,8 +27,8 @@ func (s *Stream) Drain(stdout, stderr io.Reader) {
 	raw := [2]syscall.RawConn{rawConn(stdout), rawConn(stderr)}
 	s.mu.Lock()
 	s.inputs[1].open = true
-	if raw[0] != nil && raw[1] != nil && s.shared == nil {
-		s.local = true
+	if raw[0] != nil && raw[1] != nil {
+		s.local = s.shared == nil
 		s.inputs[0].raw, s.inputs[1].raw = raw[0], raw[1]
 	}
 	s.mu.Unlock()

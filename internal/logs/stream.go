@@ -60,7 +60,7 @@ type input struct {
 	stream *Stream
 	name   string
 	open   bool            // more may come
-	raw    syscall.RawConn // reads without waiting, where Stream.local is set
+	raw    syscall.RawConn // reads without waiting, where both are sockets of this host
 	buf    []byte          // the beginning of a line that has no end yet
 	clean  int             // so much of buf holds no end of a line and no marker
 	// passed is how many of Stream.pending have had their marker here, but not in
