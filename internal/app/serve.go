@@ -15,6 +15,9 @@ const (
 	// closeTimeout bounds the end of all sandboxes and connections after the
 	// drain timeout.
 	closeTimeout = 10 * time.Second
+	// endTimeout bounds the end of calls that have neither a sandbox nor a caller any
+	// more.
+	endTimeout = 2 * time.Second
 )
 
 // Serve opens both doors until ctx ends or one of them fails, then drains and
@@ -108,6 +111,13 @@ func (a *App) drain(ctx context.Context) error {
 	case <-soon.Done():
 		_ = a.gateway.Close()
 		<-gatewayDone
+	}
+	// Each leaves a record, which is written next. What was waited for until now may
+	// have been another's sandbox, that could not be ended.
+	end, cancelEnd := context.WithTimeout(ctx, endTimeout)
+	defer cancelEnd()
+	if a.invoker.Drain(end) != nil {
+		a.log.Warn("calls were still running at the very end: they leave no record")
 	}
 	return poolErr
 }
