@@ -162,8 +162,8 @@ func (a *app) printSettings(s *wire.Settings, keys []string) error {
 		if keys != nil && !slices.Contains(keys, setting.key) {
 			continue
 		}
-		rows = append(rows, []string{setting.key, orDash(clean(fmt.Sprint(setting.value(s)))), setting.what})
+		rows = append(rows, []string{setting.key, setting.what, orDash(clean(fmt.Sprint(setting.value(s))))})
 	}
-	a.table([]string{"KEY", "VALUE", ""}, rows)
+	a.table([]string{"KEY", "WHAT IT SAYS", "VALUE"}, rows)
 	return nil
 }
