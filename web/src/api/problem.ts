@@ -26,6 +26,11 @@ export class ApiError extends Error {
   }
 }
 
+/** What the API says of a field, as it stands below that: a sentence of its own. */
+export function told(error: FieldError | undefined): string | undefined {
+  return error && error.message.charAt(0).toUpperCase() + error.message.slice(1);
+}
+
 /** Makes an ApiError of whatever a request ended in. */
 export function asApiError(error: unknown, response?: Response): ApiError {
   if (error instanceof ApiError) return error;

@@ -5,7 +5,7 @@ import { RangeBar } from "./RangeBar";
 
 /** Across the whole bar in a narrow window. */
 export const wholeRow = classes.whole;
-/** At the beginning of its place in a narrow window, and no wider than it is. */
+/** For a button of an icon, which is not as wide as its place. */
 export const asItIs = classes.asItIs;
 
 /** What a page shows, chosen side by side, in two columns in a narrow window; with the page's range of time where it has none above. */

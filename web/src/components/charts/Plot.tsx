@@ -17,10 +17,11 @@ export interface Frame {
 
 /** Where everything is in a chart of a size. */
 export function frameOf(data: ChartData, width: number, height: number, hidden: ReadonlySet<string>): Frame {
-  const drawn = largest(data, hidden) || (data.unit === "duration" ? 1e6 : data.unit === "bytes" ? 2 ** 20 : 1);
+  const most = largest(data, hidden);
+  const drawn = most || (data.unit === "duration" ? 1e6 : data.unit === "bytes" ? 2 ** 20 : 1);
   // A limit far above everything would press the values to the ground.
   const max = data.limit && data.limit.value <= drawn * 8 ? Math.max(drawn, data.limit.value * 1.05) : drawn;
-  const marks = data.unit === "duration" ? durationTicks(max) : ticks(max, 4, data.unit === "bytes" ? 1024 : 10, data.unit === "whole");
+  const marks = data.unit === "duration" ? durationTicks(max) : ticks(max, 4, data.unit === "bytes" ? 1024 : 10, data.unit === "whole" || most === 0);
   const longest = Math.max(...marks.map((mark) => data.format(mark).length));
   const left = Math.max(34, longest * 6.4 + 12);
   const top = marks.at(-1) ?? 1;

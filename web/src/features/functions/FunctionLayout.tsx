@@ -40,7 +40,10 @@ export function FunctionLayout() {
     // Where the tabs are wider than the window, the one that is shown is in view.
     const show = () => {
       const active = tabs.querySelector<HTMLElement>('[data-status="active"]');
-      if (active) tabs.scrollLeft = active.offsetLeft - tabs.offsetLeft - 60;
+      if (!active) return;
+      const left = active.offsetLeft - tabs.offsetLeft;
+      const within = left >= tabs.scrollLeft && left + active.offsetWidth <= tabs.scrollLeft + tabs.clientWidth;
+      if (!within) tabs.scrollLeft = left - 60;
     };
     show();
     const sizes = new ResizeObserver(show);

@@ -80,7 +80,7 @@ function Rows({ items, all, days }: { items: Invocation[]; all: boolean; days: b
               <Table.Td className="num" style={{ whiteSpace: "nowrap" }}>
                 <Anchor size="sm" renderRoot={(props) => <Link to="/invocations/$id" params={{ id: one.id }} {...props} />} title={formatTime(one.time, { ms: true })}>{days && `${formatDay(Date.parse(one.time))} `}{formatTime(one.time, { ms: !days, date: false })}</Anchor>
               </Table.Td>
-              {all && <Table.Td style={{ whiteSpace: "nowrap" }}><Anchor c="inherit" size="sm" fw={550} renderRoot={(props) => <Link to="/functions/$name" params={{ name: one.function }} {...props} />}>{one.function}</Anchor> <Text span size="xs" c="var(--cove-muted)">v{one.version}</Text></Table.Td>}
+              {all && <Table.Td style={{ whiteSpace: "nowrap" }}><Anchor c="inherit" size="sm" fw={550} renderRoot={(props) => <Link to="/functions/$name" params={{ name: one.function }} {...props} />}>{one.function}</Anchor> <Text span size="xs" c="var(--cove-muted)" visibleFrom="xs">v{one.version}</Text></Table.Td>}
               <Table.Td><Outcome outcome={one.outcome} type={one.error_type} /></Table.Td>
               <Table.Td className={classes.request}><Request invocation={one} /></Table.Td>
               <Table.Td className={classes.start}><StartClass start={one.start} /></Table.Td>

@@ -107,8 +107,8 @@ function Both({ a, b, bounds, onZoom }: { a: Side; b: Side; bounds: [number[], n
 function Figures({ a, b }: { a: Side; b: Side }) {
   return (
     <Panel title="Figures" flush>
-      <Table.ScrollContainer minWidth={460} type="native" tabIndex={0}>
-      <Table verticalSpacing={5} horizontalSpacing="md" fz="sm" className="num">
+      <Table.ScrollContainer minWidth={0} type="native" tabIndex={0}>
+      <Table verticalSpacing={5} horizontalSpacing="md" fz="sm" className={`num ${classes.figures}`}>
         <Table.Thead>
           <Table.Tr>
             <Table.Th />

@@ -59,7 +59,7 @@ describe("one's own password", () => {
   it("stays, and the dialog too, where the API refuses; what it says stands at its field", async () => {
     const { onClose, fill } = setup(400, { code: "invalid", status: 400, title: "The request is not valid", errors: [{ field: "password", message: "is not the one you have" }] });
     await fill("wrong-horse", "battery-staple", "battery-staple");
-    expect(await screen.findByText("is not the one you have")).toBeDefined();
+    expect(await screen.findByText("Is not the one you have")).toBeDefined();
     expect(screen.queryByRole("alert")).toBeNull();
     expect(onClose).not.toHaveBeenCalled();
   });

@@ -3,7 +3,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 
 import { changeOwnPasswordMutation } from "@/api/gen/@tanstack/react-query.gen";
-import { asApiError } from "@/api/problem";
+import { asApiError, told } from "@/api/problem";
 import { whoOptions } from "@/api/who";
 import { NewPassword } from "@/components/NewPassword";
 import { notifyDone } from "@/components/notify";
@@ -42,8 +42,8 @@ function Form({ user, onDone }: { user: string; onDone: () => void }) {
   });
   const bad = badPassword(password, again);
   const problem = change.error ? asApiError(change.error) : undefined;
-  const told = (field: string) => problem?.errors.find((one) => one.field === field)?.message;
-  const elsewhere = problem && told("password") === undefined && told("new_password") === undefined;
+  const wrong = (field: string) => told(problem?.errors.find((one) => one.field === field));
+  const elsewhere = problem && wrong("password") === undefined && wrong("new_password") === undefined;
   return (
     <form onSubmit={(event) => {
       event.preventDefault();
@@ -54,8 +54,8 @@ function Form({ user, onDone }: { user: string; onDone: () => void }) {
         <Text size="sm">Everywhere else that you are signed in, you are signed out.</Text>
         {/* For password managers, which keep a password by its name. */}
         <input type="text" name="username" autoComplete="username" value={user} readOnly hidden />
-        <PasswordInput label="The one that you have" value={old} onChange={(event) => setOld(event.currentTarget.value)} autoComplete="current-password" required data-autofocus error={told("password")} />
-        <NewPassword label="New password" password={password} again={again} onPassword={setPassword} onAgain={setAgain} error={(tried ? bad : undefined) ?? told("new_password")} />
+        <PasswordInput label="The one that you have" value={old} onChange={(event) => setOld(event.currentTarget.value)} autoComplete="current-password" required data-autofocus error={wrong("password")} />
+        <NewPassword label="New password" password={password} again={again} onPassword={setPassword} onAgain={setAgain} error={(tried ? bad : undefined) ?? wrong("new_password")} />
         {elsewhere && <ErrorState error={problem} compact />}
         <Group justify="flex-end">
           <Button variant="default" onClick={onDone}>Cancel</Button>

@@ -2,7 +2,7 @@ import { Button, Group, NumberInput, SimpleGrid, Stack, Text, TextInput } from "
 import { useState } from "react";
 
 import type { Prices } from "@/api/gen";
-import { asApiError } from "@/api/problem";
+import { asApiError, told } from "@/api/problem";
 import { useMay } from "@/api/who";
 import { formatMoney } from "@/components/format";
 import { Panel } from "@/components/Panel";
@@ -29,7 +29,7 @@ function PricesForm({ prices, change }: { prices: Prices; change: ReturnType<typ
   const [form, setForm] = useState(prices);
   const dirty = JSON.stringify(form) !== JSON.stringify(prices);
   const problem = change.error ? asApiError(change.error) : undefined;
-  const wrong = (field: string) => problem?.errors.find((e) => e.field.endsWith(field))?.message;
+  const wrong = (field: string) => told(problem?.errors.find((e) => e.field.endsWith(field)));
   const month = 730 * (form.vcpu_hour + form.gib_hour);
   return (
     <form onSubmit={(event) => {

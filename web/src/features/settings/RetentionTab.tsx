@@ -4,7 +4,7 @@ import { useState, type ReactNode } from "react";
 
 import type { Recording, Retention } from "@/api/gen";
 import { getRecordingOptions } from "@/api/gen/@tanstack/react-query.gen";
-import { asApiError } from "@/api/problem";
+import { asApiError, told } from "@/api/problem";
 import { useMay } from "@/api/who";
 import { formatBytes, formatCount, parseBytes } from "@/components/format";
 import { Panel } from "@/components/Panel";
@@ -77,7 +77,7 @@ function RetentionForm({ retention, change }: { retention: Retention; change: Re
   const problem = change.error ? asApiError(change.error) : undefined;
   const wrong = (field: Field): ReactNode => {
     if (read(field.kind, form[field.key]) === undefined) return field.kind === "time" ? "Write a number with a unit: 12h, 7d" : field.kind === "size" ? "Write a size: 64MiB, 1GiB" : "Write a whole number";
-    return problem?.errors.find((e) => e.field.endsWith(field.key))?.message;
+    return told(problem?.errors.find((e) => e.field.endsWith(field.key)));
   };
   return (
     <form onSubmit={(event) => {

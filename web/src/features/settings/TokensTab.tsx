@@ -5,7 +5,7 @@ import { useState } from "react";
 
 import type { NewToken, Token } from "@/api/gen";
 import { createTokenMutation, deleteTokenMutation, listTokensOptions, listTokensQueryKey } from "@/api/gen/@tanstack/react-query.gen";
-import { asApiError } from "@/api/problem";
+import { asApiError, told } from "@/api/problem";
 import { useWho } from "@/api/who";
 import { formatAgo, formatTime } from "@/components/format";
 import { notifyDone, notifyError } from "@/components/notify";
@@ -115,7 +115,7 @@ function TokenForm({ onMade, onCancel }: { onMade: (token: NewToken) => void; on
       make.mutate({ body: { name: name.trim(), role, ...(role === "invoke" && functions.length > 0 && { functions }), ...(ttl !== "" && { ttl }) } });
     }}>
       <Stack gap="md">
-        <TextInput label="Name" description="What the token is for" placeholder="ci" value={name} onChange={(event) => setName(event.currentTarget.value)} maxLength={100} required data-autofocus error={problem?.errors.find((e) => e.field === "name")?.message} />
+        <TextInput label="Name" description="What the token is for" placeholder="ci" value={name} onChange={(event) => setName(event.currentTarget.value)} maxLength={100} required data-autofocus error={told(problem?.errors.find((e) => e.field === "name"))} />
         <RoleChoice allowed={["admin", "developer", "viewer", "invoke"]} value={role} onChange={setRole} />
         {role === "invoke" && <FunctionsSelect label="Functions" description="That it may call" none="All of them" value={functions} onChange={setFunctions} />}
         <Select label="Good for" data={lives} value={ttl} onChange={(value) => setTtl(value ?? "")} allowDeselect={false} />

@@ -6,7 +6,7 @@ import { useState, type FormEvent, type ReactNode } from "react";
 
 import { putEvent, type Isolation, type Runtime, type Template } from "@/api/gen";
 import { listIsolationsOptions, listRuntimesOptions, listTemplatesOptions } from "@/api/gen/@tanstack/react-query.gen";
-import { asApiError } from "@/api/problem";
+import { asApiError, told } from "@/api/problem";
 import { useMay } from "@/api/who";
 import { notifyDone } from "@/components/notify";
 import { PageHeader } from "@/components/PageHeader";
@@ -137,7 +137,7 @@ function Details(props: { source: Source | undefined; runtimes: Runtime[] | unde
   const isolation = typed.isolation ?? text(source?.config.isolation);
   const handler = typed.handler ?? text(source?.config.handler) ?? "";
   const problem = create.error ? asApiError(create.error) : undefined;
-  const told = (field: string) => problem?.errors.find((e) => e.field === field)?.message;
+  const refused = (field: string) => told(problem?.errors.find((e) => e.field === field));
   const wrong = { name: wrongName(name), route: open ? (route === "" ? "Needed, or take the tick away" : wrongRoute(route)) : undefined };
   const ready = source !== undefined && runtime !== undefined && !wrong.name && !wrong.route;
   const isTemplate = source !== undefined && "files" in source.code;
@@ -168,7 +168,7 @@ function Details(props: { source: Source | undefined; runtimes: Runtime[] | unde
           description="Unique, and cannot be changed later"
           value={name}
           onChange={(e) => setTyped({ ...typed, name: e.currentTarget.value })}
-          error={(source && (name !== "" || typed.name !== undefined) ? wrong.name : undefined) ?? told("name")}
+          error={(source && (name !== "" || typed.name !== undefined) ? wrong.name : undefined) ?? refused("name")}
           spellCheck={false}
           autoComplete="off"
           disabled={!source}
@@ -180,7 +180,7 @@ function Details(props: { source: Source | undefined; runtimes: Runtime[] | unde
               aria-label="Route"
               value={route}
               onChange={(e) => setTyped({ ...typed, route: e.currentTarget.value })}
-              error={(source ? wrong.route : undefined) ?? told("route")}
+              error={(source ? wrong.route : undefined) ?? refused("route")}
               classNames={{ input: "mono" }}
               spellCheck={false}
               disabled={!source}
@@ -194,7 +194,7 @@ function Details(props: { source: Source | undefined; runtimes: Runtime[] | unde
           onChange={(value) => setTyped({ ...typed, runtime: value ?? undefined } as typeof typed)}
           allowDeselect={false}
           disabled={!source || isTemplate}
-          error={told("runtime")}
+          error={refused("runtime")}
         />
         <Select
           label="Isolation"
@@ -203,7 +203,7 @@ function Details(props: { source: Source | undefined; runtimes: Runtime[] | unde
           onChange={(value) => setTyped({ ...typed, isolation: value ?? undefined } as typeof typed)}
           allowDeselect={false}
           disabled={!source}
-          error={told("isolation")}
+          error={refused("isolation")}
         />
         {source && !isTemplate && (
           <TextInput
@@ -212,7 +212,7 @@ function Details(props: { source: Source | undefined; runtimes: Runtime[] | unde
             placeholder={props.runtimes?.find((r) => r.name === runtime)?.handler ?? ""}
             value={handler}
             onChange={(e) => setTyped({ ...typed, handler: e.currentTarget.value })}
-            error={told("handler")}
+            error={refused("handler")}
             classNames={{ input: "mono" }}
             spellCheck={false}
           />

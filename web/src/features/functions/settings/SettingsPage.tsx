@@ -5,7 +5,7 @@ import { useState } from "react";
 
 import type { Function as Fn } from "@/api/gen";
 import { getHostOptions, listIsolationsOptions, listRuntimesOptions } from "@/api/gen/@tanstack/react-query.gen";
-import { asApiError } from "@/api/problem";
+import { asApiError, told } from "@/api/problem";
 import { useMay } from "@/api/who";
 import { notifyDone } from "@/components/notify";
 import { ErrorState, LoadingBox } from "@/components/states";
@@ -45,7 +45,7 @@ function SettingsForm({ fn }: { fn: Fn }) {
     setBefore({ number: fn.version.number, form });
     setForm(form);
   }
-  const wrong: Wrong = { ...told(patch.error), ...checkForm(form, host.data?.cpus) };
+  const wrong: Wrong = { ...refused(patch.error), ...checkForm(form, host.data?.cpus) };
   const set = (change: Partial<Form>) => {
     if (patch.error) patch.reset();
     setForm((old) => ({ ...old, ...change }));
@@ -65,7 +65,7 @@ function SettingsForm({ fn }: { fn: Fn }) {
     });
   };
   const shared = { form, wrong, set, readOnly: !mayEdit };
-  const problem = patch.error && Object.keys(told(patch.error)).length === 0 ? patch.error : undefined;
+  const problem = patch.error && Object.keys(refused(patch.error)).length === 0 ? patch.error : undefined;
   return (
     <form
       className={classes.root}
@@ -113,9 +113,9 @@ function showWrong() {
 }
 
 /** What the API found wrong, by the form's fields. */
-function told(error: unknown): Wrong {
+function refused(error: unknown): Wrong {
   if (!error) return {};
   const wrong: Wrong = {};
-  for (const e of asApiError(error).errors) wrong[fieldOf(e.field)] = e.message;
+  for (const e of asApiError(error).errors) wrong[fieldOf(e.field)] = told(e) ?? "";
   return wrong;
 }
