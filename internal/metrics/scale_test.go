@@ -123,7 +123,7 @@ func processorTime(tb testing.TB) time.Duration {
 
 // BenchmarkThirtyDays times queries over 30 days with as many invocations behind
 // them as COVE_BENCH_CALLS says, by default 200,000. That with 10,000,000 takes
-// two minutes:
+// a minute or two:
 //
 //	COVE_BENCH_CALLS=10000000 go test ./internal/metrics -run - -bench ThirtyDays -benchtime 20x
 func BenchmarkThirtyDays(b *testing.B) {
