@@ -53,8 +53,9 @@ func (s *Service) Recording() wire.Recording {
 }
 
 // settle has what ended before be in the answers that follow. Where it cannot be
-// written they tell what there is; the recorder logs why.
-func (s *Service) settle(ctx context.Context) { _ = s.o.Recorder.Flush(ctx) }
+// written they tell what there is; the recorder logs why. A caller who leaves
+// meanwhile is no failure to write.
+func (s *Service) settle(ctx context.Context) { _ = s.o.Recorder.Flush(context.WithoutCancel(ctx)) }
 
 // Invocations are the records that match, those that ended just now included.
 func (s *Service) Invocations(ctx context.Context, q store.InvocationQuery) (store.InvocationPage, error) {
