@@ -51,10 +51,10 @@ func (g *group) spareCell(ctx context.Context) (*cell, error) {
 	if err := p.ledger.reserve(ctx, v.Function, size, p.evict); err != nil {
 		return nil, g.admissionError(err, size)
 	}
-	if err := p.turns.take(ctx, v.Function); err != nil {
+	if err := p.turns.take(ctx, v.Function, false); err != nil {
 		p.ledger.release(v.Function, size, false)
 		return nil, err
 	}
-	defer p.turns.leave(v.Function)
+	defer p.turns.leave(v.Function, false)
 	return p.newCell(ctx, v.Function, size, g.plan())
 }

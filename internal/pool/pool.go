@@ -103,7 +103,7 @@ func New(o Options) *Pool {
 	}
 	p := &Pool{
 		o: o, ledger: newLedger(o.Memory, o.StemMemory), groups: map[string]*group{}, arrivals: map[string]*arrivals{},
-		turns: newTurns(startsAtOnce()), recovery: map[string]*recovery{},
+		turns: newTurns(startsAtOnce(), moreAtOnce()), recovery: map[string]*recovery{},
 	}
 	p.stems = newStems(p, o.Stems)
 	p.ending, p.end = context.WithCancel(context.Background())
@@ -115,6 +115,10 @@ func New(o Options) *Pool {
 
 // startsAtOnce is how many sandboxes are made at once for requests.
 func startsAtOnce() int { return max(4, 2*goruntime.NumCPU()) }
+
+// moreAtOnce is how many of them are made for functions that have an instance
+// already: a processor is left for what runs.
+func moreAtOnce() int { return max(1, goruntime.NumCPU()-1) }
 
 // Acquire lends an instance of v for one request: an idle one, or one that is
 // started, or the first that gets free. It waits no longer than v's queue

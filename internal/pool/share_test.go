@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -215,10 +216,10 @@ func TestTurns(t *testing.T) {
 	t.Parallel()
 
 	run(t, "the function that has fewest comes first", func(t *testing.T) {
-		turns := newTurns(2)
+		turns := newTurns(2, 2)
 		granted := make(chan string, 10)
 		take := func(function string) {
-			if err := turns.take(context.Background(), function); err != nil {
+			if err := turns.take(context.Background(), function, false); err != nil {
 				t.Error(err)
 			}
 			granted <- function
@@ -229,12 +230,12 @@ func TestTurns(t *testing.T) {
 		}
 		<-granted
 		<-granted
-		turns.leave("a")
+		turns.leave("a", false)
 		if next := <-granted; next != "b" {
 			t.Errorf("%s is next", next)
 		}
 		for _, f := range []string{"a", "b", "a", "a"} {
-			turns.leave(f)
+			turns.leave(f, false)
 			synctest.Wait()
 		}
 		if !turns.quiet() || turns.free != 2 {
@@ -242,17 +243,52 @@ func TestTurns(t *testing.T) {
 		}
 	})
 
+	run(t, "functions that have an instance have fewer, and hold up no others", func(t *testing.T) {
+		turns := newTurns(3, 1)
+		var granted []string
+		var mu sync.Mutex
+		for _, name := range []string{"a", "b", "new", "newer"} {
+			go func() {
+				if err := turns.take(context.Background(), name, !strings.HasPrefix(name, "new")); err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				granted = append(granted, name)
+				mu.Unlock()
+			}()
+			synctest.Wait()
+		}
+		if got := strings.Join(granted, " "); got != "a new newer" {
+			t.Errorf("%s have turns", got)
+		}
+		turns.leave("new", false)
+		synctest.Wait()
+		if len(granted) != 3 {
+			t.Errorf("%s was granted beside a", granted[3])
+		}
+		turns.leave("a", true)
+		synctest.Wait()
+		if got := strings.Join(granted, " "); got != "a new newer b" {
+			t.Errorf("%s had turns", got)
+		}
+		turns.leave("b", true)
+		turns.leave("newer", false)
+		if !turns.quiet() || turns.free != 3 || turns.more != 1 {
+			t.Errorf("%d and %d are free", turns.free, turns.more)
+		}
+	})
+
 	run(t, "who leaves takes none", func(t *testing.T) {
-		turns := newTurns(1)
-		if err := turns.take(t.Context(), "a"); err != nil {
+		turns := newTurns(1, 1)
+		if err := turns.take(t.Context(), "a", false); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := turns.take(ctx, "b"); err == nil {
+		if err := turns.take(ctx, "b", false); err == nil {
 			t.Error("there was none")
 		}
-		turns.leave("a")
+		turns.leave("a", false)
 		if !turns.quiet() {
 			t.Error("not all were given back")
 		}

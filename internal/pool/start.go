@@ -154,7 +154,11 @@ const slotPatience = 2 * time.Second
 // into it.
 func (g *group) makeCold(wait context.Context, size cove.ByteSize) (*instance, *cove.Error) {
 	p, v := g.pool, g.version
-	if err := p.turns.take(wait, v.Function); err != nil {
+	if key, ok := g.stemKey(); ok {
+		p.stems.miss(key) // Also where nobody wants the instance any more when its turn comes.
+	}
+	another := g.serves()
+	if err := p.turns.take(wait, v.Function, another); err != nil {
 		p.ledger.release(v.Function, size, false)
 		if p.ending.Err() != nil {
 			return nil, errShuttingDown()
@@ -164,7 +168,7 @@ func (g *group) makeCold(wait context.Context, size cove.ByteSize) (*instance, *
 			Message: "too many sandboxes are being started at once; try again in a moment",
 		}
 	}
-	leave := sync.OnceFunc(func() { p.turns.leave(v.Function) })
+	leave := sync.OnceFunc(func() { p.turns.leave(v.Function, another) })
 	defer leave()
 	g.mu.Lock()
 	wanted := g.wanted(time.Now())
@@ -172,9 +176,6 @@ func (g *group) makeCold(wait context.Context, size cove.ByteSize) (*instance, *
 	if !wanted {
 		p.ledger.release(v.Function, size, false)
 		return nil, nil
-	}
-	if key, ok := g.stemKey(); ok {
-		p.stems.miss(key)
 	}
 	g.admitted(1)
 	defer g.admitted(-1)
@@ -194,6 +195,13 @@ func (g *group) makeCold(wait context.Context, size cove.ByteSize) (*instance, *
 	}
 	p.facts.started(v.Config.Isolation, in.startTook+in.initTook)
 	return in, nil
+}
+
+// serves says whether there is an instance already.
+func (g *group) serves() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.busy)+len(g.idle) > 0
 }
 
 // plan is that of a sandbox of this version's own.
