@@ -2,6 +2,7 @@ package compare
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -62,10 +63,14 @@ func (r *run) measureBursts(ctx context.Context, budget time.Duration, tell func
 }
 
 // burst is one: all calls are sent at once, from goroutines that wait for the
-// same moment. A burst of which a call failed has no times.
+// same moment, when there is a stem cell for them as there mostly is. A burst of
+// which a call failed has no times.
 func (r *run) burst(ctx context.Context, p *burstPlace) (bench.Sample, error) {
 	function := p.subject.function(p.isolation, kindBurst)
 	if err := r.recycle(ctx, function); err != nil {
+		return bench.Sample{}, err
+	}
+	if err := r.awaitStem(ctx, function); err != nil && !errors.Is(err, errNoStems) {
 		return bench.Sample{}, err
 	}
 	call := r.gatewayCall(p.subject, function)

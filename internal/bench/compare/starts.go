@@ -183,11 +183,14 @@ func (r *run) awaitStem(ctx context.Context, function string) error {
 	return until(ctx, stemWait, func() (bool, error) {
 		e, err := r.daemon.client.Explain(ctx, function)
 		if err == nil && !e.Observed.UseStems {
-			err = errors.New("the function cannot use stem cells")
+			err = errNoStems
 		}
 		return err == nil && e.Observed.Stems > 0, err
 	}, "no stem cell was ready")
 }
+
+// errNoStems says that an instance of a function is never made of a stem cell.
+var errNoStems = errors.New("the function cannot use stem cells")
 
 // awaitPaused waits until an instance of the function is paused.
 func (r *run) awaitPaused(ctx context.Context, function string) error {
