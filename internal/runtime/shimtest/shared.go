@@ -444,8 +444,8 @@ func addLife(add adder) {
 		coroutine:  "import time\nasync def handler(event, context):\n    time.sleep(event)\n    return 'slept'\n",
 		javascript: "exports.handler = async (event) => { const end = Date.now() + event * 1000; while (Date.now() < end); return 'slept'; };\n",
 	}, func(t *testing.T, h *shared) {
-		holds := h.direct("holds", "1")
-		time.Sleep(300 * time.Millisecond) // Until the handler has the thread.
+		holds := h.direct("holds", "3")    // For long, however slow the machine is that the test runs on.
+		time.Sleep(500 * time.Millisecond) // Until the handler has the thread.
 		late := h.begin("late", cove.KindDirect, "0", 100*time.Millisecond)
 		if <-late.done; !errors.Is(late.err, os.ErrDeadlineExceeded) {
 			t.Errorf("error %v", late.err)
