@@ -2,6 +2,7 @@ package drivertest
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -34,6 +35,16 @@ func (s *suite) testWalls(t *testing.T) {
 		}
 		if strings.Contains(status, "Seccomp:") && strings.Contains(status, "Seccomp:\t0\n") && s.report.Isolation != "gvisor" {
 			t.Errorf("its system calls are not filtered:\n%s", status)
+		}
+	})
+	t.Run("it is native just when the kernel inside is that of the host", func(t *testing.T) {
+		host, err := os.ReadFile("/proc/version")
+		if err != nil {
+			t.Fatal(err)
+		}
+		inside := strings.TrimSpace(r.text("read", "/proc/version"))
+		if same := inside == strings.TrimSpace(string(host)); same != r.Native() {
+			t.Errorf("native is %v, and the kernel inside says %q", r.Native(), inside)
 		}
 	})
 	t.Run("nothing can be written but /tmp", func(t *testing.T) {

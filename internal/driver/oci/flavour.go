@@ -31,6 +31,8 @@ type flavour struct {
 	// pauses says whether sandboxes of this version can be frozen and go on; nil
 	// where those of all can.
 	pauses func(version string) bool
+	// native says that the host's kernel itself serves the system calls inside.
+	native bool
 	// detach says that a sandbox can do without the process of its runtime; see
 	// sandbox.follow.
 	detach bool
@@ -81,6 +83,7 @@ var runc = flavour{
 		return []string{"--root", o.StateDir}
 	},
 	adapt:   adaptRunc,
+	native:  true,
 	message: lastLines,
 }
 

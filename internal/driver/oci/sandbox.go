@@ -53,6 +53,7 @@ var (
 	_ driver.Pauser  = (*sandbox)(nil)
 
 	_ driver.ProcessLister = (*sandbox)(nil)
+	_ driver.Native        = (*sandbox)(nil)
 )
 
 func newSandbox(d *Driver, spec driver.Spec) *sandbox {
@@ -202,6 +203,9 @@ func (s *sandbox) ID() string { return s.id }
 
 // Conn implements driver.Sandbox.
 func (s *sandbox) Conn() net.Conn { return s.conn }
+
+// Native says whether the host's kernel itself serves the system calls inside.
+func (s *sandbox) Native() bool { return s.driver.flavour.native }
 
 // Logs implements driver.Sandbox.
 func (s *sandbox) Logs() (stdout, stderr io.Reader) { return s.logs[0], s.logs[1] }
