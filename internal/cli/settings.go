@@ -107,10 +107,10 @@ an hour.`,
 // settingsPatch is the merge patch that sets what args say, each KEY=VALUE, and
 // the keys that it changes.
 func settingsPatch(args []string) (_ json.RawMessage, changed []string, err error) {
-	patch := map[string]map[string]any{}
+	all, patch := allSettings(), map[string]map[string]any{}
 	for _, arg := range args {
 		key, value, given := strings.Cut(arg, "=")
-		at := slices.IndexFunc(allSettings(), func(s setting) bool { return s.key == key })
+		at := slices.IndexFunc(all, func(s setting) bool { return s.key == key })
 		switch {
 		case !given:
 			return nil, nil, usagef("%s: write KEY=VALUE, such as retention.logs=24h", arg)
@@ -124,7 +124,7 @@ func settingsPatch(args []string) (_ json.RawMessage, changed []string, err erro
 		if patch[group] == nil {
 			patch[group] = map[string]any{}
 		}
-		if patch[group][name], err = settingValue(allSettings()[at], value); err != nil {
+		if patch[group][name], err = settingValue(all[at], value); err != nil {
 			return nil, nil, err
 		}
 	}
