@@ -31,6 +31,21 @@ function Field(props: PartProps & { name: TextField; label: string; description?
   );
 }
 
+function Methods(props: PartProps & { name: "methods" | "corsMethods"; label: string; all: string }) {
+  const { name, form } = props;
+  return (
+    <MultiSelect
+      label={props.label}
+      placeholder={form[name].length === 0 ? props.all : ""}
+      data={methods}
+      value={form[name]}
+      readOnly={props.readOnly}
+      error={props.wrong[name]}
+      onChange={(chosen) => props.set({ [name]: chosen })}
+    />
+  );
+}
+
 /** What it is and where it runs. */
 export function AboutSection(props: PartProps & { runtimes: Runtime[] | undefined; isolations: Isolation[] | undefined }) {
   const { form, set, wrong, readOnly } = props;
@@ -68,15 +83,7 @@ export function DoorSection(props: PartProps) {
   return (
     <Section title="Route" about="Where the gateway takes requests for it. Without a route only the API can call it.">
       <Field {...props} name="route" label="Path" placeholder="/hello/{name}" mono whole />
-      <MultiSelect
-        label="Methods"
-        placeholder={form.methods.length === 0 ? "All" : ""}
-        data={methods}
-        value={form.methods}
-        readOnly={readOnly}
-        error={wrong.methods}
-        onChange={(methods) => set({ methods })}
-      />
+      <Methods {...props} name="methods" label="Methods" all="All" />
       <Input.Wrapper label="Who may call it" labelElement="div" labelProps={{ id: "auth-label" }}>
         <SegmentedControl
           fullWidth
@@ -108,18 +115,10 @@ export function DoorSection(props: PartProps) {
 
 /** What browsers of other origins may do, once there is an origin. */
 function CorsFields(props: PartProps) {
-  const { form, set, wrong, readOnly } = props;
+  const { form, set, readOnly } = props;
   return (
     <>
-      <MultiSelect
-        label="Methods of other origins"
-        placeholder={form.corsMethods.length === 0 ? "Those of the route" : ""}
-        data={methods}
-        value={form.corsMethods}
-        readOnly={readOnly}
-        error={wrong.corsMethods}
-        onChange={(corsMethods) => set({ corsMethods })}
-      />
+      <Methods {...props} name="corsMethods" label="Methods of other origins" all="Those of the route" />
       <Field {...props} name="corsMaxAge" label="Preflights are kept for" description="0s to 24h; empty: as long as the browser likes" placeholder="10m" />
       <HeaderNames {...props} name="corsHeaders" label="Headers they may send" placeholder="Content-Type" />
       <HeaderNames {...props} name="corsExposeHeaders" label="Headers they may read" placeholder="X-Total" />
