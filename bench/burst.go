@@ -27,12 +27,12 @@ func burst(ctx context.Context, s *setting) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	arms := []bench.Arm{{Name: armDocker, Sample: timed(func(context.Context) (time.Duration, error) {
+	arms := []bench.Arm{d.afterRest(bench.Arm{Name: armDocker, Sample: timed(func(context.Context) (time.Duration, error) {
 		return atOnce(func() error {
 			_, _, err := run.once()
 			return err
 		})
-	})}}
+	})})}
 	found := map[string]map[cove.StartClass]int{}
 	for _, isolation := range isolations() {
 		t, err := d.deploy(ctx, g, isolation, func(cfg *cove.Config) {

@@ -11,7 +11,7 @@
 // in docs/performance.md.
 //
 //	go run ./bench [-full] [-rows start,warm] [-out DIR] [-doc FILE]
-//	go run ./bench -from FILE [-doc FILE]
+//	go run ./bench -from FILE[,FILE...] [-doc FILE]
 //
 // It needs root, Docker, and what `make build runsc images` makes.
 package main
@@ -54,11 +54,15 @@ type experiment struct {
 type setting struct {
 	*lab
 	languages []language
-	// full asks for the long form.
-	full bool
+	// full asks for the long form; named says that the experiments were asked for
+	// by their names.
+	full, named bool
 	// profileDir is where profiles of the daemon go, "" for none.
 	profileDir string
 }
+
+// long says whether experiments that take most of an hour are to run.
+func (s *setting) long() bool { return s.full || s.named }
 
 // pick is a number for the short form, or one for the long form.
 func pick[T any](s *setting, short, full T) T {
@@ -71,6 +75,7 @@ func pick[T any](s *setting, short, full T) T {
 func experiments() []experiment {
 	return []experiment{
 		{"start", "the first answer of a function: stem cells and cold starts", starts},
+		{"start-p99", "the p99 of stem cells: 1,000 starts of each, with -full or when named here", startTail},
 		{"burst", "50 first calls at once", burst},
 		{"warm", "a call to a running instance, and the platform's share of it", warm},
 		{"throughput", "calls per processor second, and the peak", throughput},
@@ -89,7 +94,7 @@ func run(ctx context.Context, args []string) error {
 	only := flags.String("languages", "", "measure these `languages` only: python,node")
 	profiles := flags.String("profile", "", "write a processor profile of the daemon under load into this `directory` (experiment throughput)")
 	out := flags.String("out", "bench/results", "`directory` for the results")
-	from := flags.String("from", "", "measure nothing and take the results of an earlier run, a JSON `file`")
+	from := flags.String("from", "", "measure nothing and take the results of earlier runs, JSON `files` separated by commas")
 	doc := flags.String("doc", "", "put the results into this document, a `file` such as docs/performance.md")
 	list := flags.Bool("list", false, "list the experiments")
 	if err := flags.Parse(args); err != nil {
@@ -116,7 +121,7 @@ func run(ctx context.Context, args []string) error {
 	case *full:
 		r.Command = "make bench-full"
 	}
-	err = measure(ctx, r, chosen, &setting{full: *full, profileDir: *profiles}, *only)
+	err = measure(ctx, r, chosen, &setting{full: *full, named: *names != "", profileDir: *profiles}, *only)
 	if len(r.Rows) == 0 {
 		return err
 	}
@@ -125,22 +130,31 @@ func run(ctx context.Context, args []string) error {
 	err = errors.Join(err, r.print(os.Stdout), writeErr)
 	fmt.Println("\nwritten to", path)
 	if *doc != "" {
-		err = errors.Join(err, r.insert(*doc))
+		err = errors.Join(err, insert(*doc, r))
 	}
 	return err
 }
 
-// show prints the results of an earlier run, and puts them into doc if it is not
-// "".
+// show prints the results of earlier runs, or puts them into doc if that is not "".
 func show(from, doc string) error {
-	r, err := readResults(from)
-	if err != nil {
-		return err
+	var runs []*results
+	for file := range strings.SplitSeq(from, ",") {
+		r, err := readResults(file)
+		if err != nil {
+			return err
+		}
+		runs = append(runs, r)
 	}
+	complete(runs)
 	if doc != "" {
-		return r.insert(doc)
+		return insert(doc, runs...)
 	}
-	return r.print(os.Stdout)
+	for _, r := range runs {
+		if err := r.print(os.Stdout); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func choose(all []experiment, names string) ([]experiment, error) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -246,8 +247,9 @@ const (
 	resultsEnd   = "<!-- until here -->"
 )
 
-// insert puts the results into a document, in place of those that are there.
-func (r *results) insert(file string) error {
+// insert puts the results of one or several runs into a document, in place of those
+// that are there.
+func insert(file string, runs ...*results) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -258,10 +260,29 @@ func (r *results) insert(file string) error {
 		return fmt.Errorf("%s has no lines %q and %q", file, resultsBegin, resultsEnd)
 	}
 	var text strings.Builder
-	if err := r.markdown(&text); err != nil {
-		return err
+	for _, r := range runs {
+		text.WriteString("\n")
+		if err := r.markdown(&text); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(file, []byte(before+resultsBegin+"\n\n"+text.String()+"\n"+resultsEnd+after), 0o644)
+	return os.WriteFile(file, []byte(before+resultsBegin+"\n"+text.String()+"\n"+resultsEnd+after), 0o644)
+}
+
+// complete takes the rows that one of the runs could not measure out of it where
+// another one has.
+func complete(runs []*results) {
+	measured := map[string]bool{}
+	for _, r := range runs {
+		for i := range r.Rows {
+			if r.Rows[i].Missing == "" {
+				measured[r.Rows[i].Name] = true
+			}
+		}
+	}
+	for _, r := range runs {
+		r.Rows = slices.DeleteFunc(r.Rows, func(row row) bool { return row.Missing != "" && measured[row.Name] })
+	}
 }
 
 // readResults reads what an earlier run has written.

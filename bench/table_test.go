@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,7 +76,7 @@ func TestResultsReplaceThoseInADocument(t *testing.T) {
 	}
 	r := &results{Command: "make bench", Rows: []row{{Name: "a | b", Ratio: bench.Interval{Value: 0.01, Low: 0.01, High: 0.01}}}}
 	for range 2 {
-		if err := r.insert(file); err != nil {
+		if err := insert(file, r); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -95,7 +96,26 @@ func TestResultsReplaceThoseInADocument(t *testing.T) {
 	if err := os.WriteFile(file, []byte("nothing"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if r.insert(file) == nil {
+	if insert(file, r) == nil {
 		t.Error("a document without a place for the results was changed")
+	}
+}
+
+func TestRunsCompleteEachOther(t *testing.T) {
+	t.Parallel()
+	short := &results{Rows: []row{{Name: "p50"}, {Name: "p99", Missing: "too few"}, {Name: "trace", Missing: "elsewhere"}}}
+	long := &results{Rows: []row{{Name: "p99"}, {Name: "trace", Missing: "elsewhere"}}}
+	complete([]*results{short, long})
+	names := func(r *results) (names []string) {
+		for _, row := range r.Rows {
+			names = append(names, row.Name)
+		}
+		return names
+	}
+	if got := names(short); !slices.Equal(got, []string{"p50", "trace"}) {
+		t.Errorf("the first has %q", got)
+	}
+	if got := names(long); !slices.Equal(got, []string{"p99", "trace"}) {
+		t.Errorf("the second has %q", got)
 	}
 }
