@@ -85,6 +85,9 @@ func Run(t *testing.T, lang Language, starter Starter) {
 	if lang == JavaScript { // Python's random seeds itself from the kernel when it is imported.
 		t.Run("the entropy of INIT seeds Math.random", func(t *testing.T) { t.Parallel(); reseed(t, starter) })
 	}
+	if lang == Python {
+		t.Run("a file called like a module of Python's own is the same in every sandbox", func(t *testing.T) { t.Parallel(); early(t, starter) })
+	}
 	t.Run("what cannot be loaded is told apart", func(t *testing.T) { t.Parallel(); loadErrors(t, lang, starter) })
 	t.Run("a package is compiled without being run", func(t *testing.T) { t.Parallel(); compiles(t, lang, starter) })
 	t.Run("every form of a file is found", func(t *testing.T) { t.Parallel(); loadForms(t, lang, starter) })

@@ -10,6 +10,7 @@ MAX_HEAD = (1 << 20) - 64
 MAX_CHUNK = 1 << 20
 MAX_MESSAGE = 16 << 10
 MAX_FRAMES = 60
+GRACE = 5  # ms without INIT after which a sandbox is taken for a stem cell
 NO_ID = bytes(8)
 SHIM = __file__.rpartition("/")[0] + "/"
 
@@ -169,17 +170,23 @@ class Context:
         return "Context(function_name=%r, aws_request_id=%r)" % (self.function_name, self.aws_request_id)
 
 
-def late_imports():
-    """What is needed from INIT on, imported while the host is not waiting."""
-    global os, json, encode_json, encode_ascii, decode_json, scan_json, monotonic, STDLIB
+# What a stem cell has loaded before it knows its function, and what of Python's
+# library that loads; see rehearse.
+EARLY = frozenset(("json", "re", "enum", "functools", "collections", "operator", "keyword", "reprlib", "types", "copyreg"))
+
+
+def essentials():
+    """What every function needs from INIT on, and no more: a sandbox that is made
+    for a request has its INIT already."""
+    global os, encode_json, encode_ascii, scan_json, monotonic, STDLIB
     import os
     from time import monotonic
+    from _json import make_scanner
 
     if sys.flags.no_site:
         import site
 
         site.main()
-    import json
 
     def default(value):
         if type(value).__name__ == "Decimal" and type(value).__module__ == "decimal":
@@ -187,31 +194,45 @@ def late_imports():
         raise TypeError("an object of type %s cannot be written as JSON" % type(value).__name__)
 
     encode_json, encode_ascii = encoder(False, default), encoder(True, default)
-    decoder = json.JSONDecoder()
-    decode_json, scan_json = decoder.decode, decoder.scan_once
+    numbers = {"-Infinity": float("-inf"), "Infinity": float("inf"), "NaN": float("nan")}
+    scan_json = make_scanner(type(sys.implementation)(  # What JSONDecoder would hand to it.
+        strict=True, object_hook=None, object_pairs_hook=None, parse_float=float, parse_int=int,
+        parse_constant=numbers.__getitem__))
     STDLIB = os.path.dirname(os.__file__) + "/"
-
-    # What is slow the first time it is used: the compiler alone takes 0.7 ms then.
-    import binascii
-    import importlib.machinery
-    import importlib.util
-
     os.environ["COVE_RUNTIME"] = os.environ.pop("COVE_RUNTIME", "python%d.%d" % sys.version_info[:2])
+
+
+def rehearse():
+    """What most functions import, and what is slow the first time it is used, while
+    nobody waits: the compiler alone takes 0.7 ms then."""
+    import binascii
+    import json
+
     decode_json(to_json({"a": ["b", 1, None]}).decode())
     compile("def handler(event, context):\n    return {}\n", "<rehearsal>", "exec")
     os.path.isfile(os.path.realpath(SHIM))
 
 
+def decode_json(text):
+    """json.loads, which takes longer to be loaded than a small function does."""
+    try:
+        value, end = scan_json(text, 0)
+        if end == len(text):
+            return value
+    except StopIteration:
+        pass
+    import json
+
+    return json.loads(text)  # There is space around it, or something is wrong with it.
+
+
 def encoder(ascii, default):
     """JSONEncoder.encode, but for making anew for each value what encodes it."""
-    from json import encoder as parts
+    from _json import encode_basestring, encode_basestring_ascii, make_encoder
 
-    whole = json.JSONEncoder(ensure_ascii=ascii, allow_nan=False, separators=(",", ":"), default=default)
-    if parts.c_make_encoder is None:
-        return whole.encode
     inside = {}  # what is being encoded, to see a value that is in itself
-    quote = parts.encode_basestring_ascii if ascii else parts.encode_basestring
-    encode = parts.c_make_encoder(inside, default, quote, None, ":", ",", False, False, False)
+    quote = encode_basestring_ascii if ascii else encode_basestring
+    encode = make_encoder(inside, default, quote, None, ":", ",", False, False, False)
 
     def run(value):
         try:
@@ -318,6 +339,23 @@ def reseed(entropy):
         numpy.random.seed(int.from_bytes(entropy[:4], "big"))
 
 
+class EarlyFinder:
+    """Finds what a stem cell has loaded already where that has it from, so that a
+    package with a file of such a name is the same everywhere."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name in EARLY:
+            return path_finder().find_spec(name, [STDLIB[:-1]])
+        return None
+
+
+def path_finder():
+    from _frozen_importlib_external import PathFinder
+
+    return PathFinder
+
+
 class LogHandlerFinder:
     """Gives the root logger a handler as soon as logging is imported.
 
@@ -329,9 +367,7 @@ class LogHandlerFinder:
         if name != "logging":
             return None
         sys.meta_path.remove(self)
-        from importlib.machinery import PathFinder
-
-        spec = PathFinder.find_spec(name, path)
+        spec = path_finder().find_spec(name, path)
         if spec is not None and spec.loader is not None:
             run = spec.loader.exec_module
 
@@ -451,6 +487,7 @@ def prepare(init, code_dir, handler):
         os.chdir(code_dir)
     except OSError as e:
         raise Failure("Runtime.NoSuchFile", "the package is not there: %s" % e) from None
+    sys.meta_path.insert(0, EarlyFinder)
     if "logging" in sys.modules:
         install_log_handler(sys.modules["logging"])
     else:
@@ -459,7 +496,7 @@ def prepare(init, code_dir, handler):
 
 def import_file(name, path):
     try:
-        if "." not in name and name not in sys.modules and name not in sys.builtin_module_names:
+        if "." not in name and name not in EARLY and name not in sys.modules and name not in sys.builtin_module_names:
             return import_found(name, path)
         __import__(name)
         module = sys.modules[name]
@@ -486,7 +523,8 @@ def import_found(name, path):
 
     That reads the package's directory, which takes longer than all the rest.
     """
-    from importlib.util import module_from_spec, spec_from_file_location
+    from _frozen_importlib import module_from_spec
+    from _frozen_importlib_external import spec_from_file_location
 
     spec = spec_from_file_location(name, path)
     module = sys.modules[name] = module_from_spec(spec)
@@ -817,11 +855,15 @@ def run_part(name):
 def serve(conn, logs):
     Shim.wire = Wire(conn, logs)
     standard_streams()
-    late_imports()
+    essentials()
     watch(conn.fileno())
     os.register_at_fork(after_in_child=Shim.fork_child)
+    ready = select.poll()
+    ready.register(conn, select.POLLIN)
     try:
-        Shim.wire.frame(PREPARED, NO_ID)
+        if not ready.poll(GRACE):
+            rehearse()
+            Shim.wire.frame(PREPARED, NO_ID)
         Shim.run()
     except BrokenPipeError:
         posix._exit(0)
