@@ -55,6 +55,9 @@ type Sandbox interface {
 	Logs() (stdout, stderr io.Reader)
 	// Usage is what the whole sandbox used so far. It costs a few microseconds.
 	Usage(ctx context.Context) (Usage, error)
+	// CPU is the processor time that Usage tells, alone: every request asks for it,
+	// and it is the cheaper question.
+	CPU() (time.Duration, error)
 	// Wait blocks until the sandbox is gone and says how it ended. It may be
 	// called by several at once and again after the end.
 	Wait(ctx context.Context) (Exit, error)

@@ -78,6 +78,9 @@ func (g *Guarded) Logs() (stdout, stderr io.Reader) { return g.inner.Logs() }
 // stopped: what an invocation used that ran past its deadline is of interest.
 func (g *Guarded) Usage(ctx context.Context) (Usage, error) { return g.inner.Usage(ctx) }
 
+// CPU is that of the sandbox within; see Usage.
+func (g *Guarded) CPU() (time.Duration, error) { return g.inner.CPU() }
+
 // Processes is that of the sandbox within; see ProcessLister. It is an error that
 // is errors.ErrUnsupported where the sandbox cannot tell.
 func (g *Guarded) Processes(ctx context.Context) ([]int, error) {

@@ -35,6 +35,7 @@ func (p *plain) ID() string                           { return "sb" }
 func (p *plain) Conn() net.Conn                       { return nil }
 func (p *plain) Logs() (stdout, stderr io.Reader)     { return nil, nil }
 func (p *plain) Usage(context.Context) (Usage, error) { return Usage{CPU: 1}, nil }
+func (p *plain) CPU() (time.Duration, error)          { return 1, nil }
 func (p *plain) Wait(ctx context.Context) (Exit, error) {
 	return Exit{Code: 3}, call(p.wait, ctx)
 }

@@ -46,8 +46,8 @@ type instance struct {
 	// loaded what it was when the function had been loaded.
 	cpu    atomic.Int64
 	loaded time.Duration
-	// measured is when that was, in nanoseconds since 1970, and peak the most memory
-	// it held then. Both are for an instance that serves several requests at once.
+	// measured is when its memory was looked at last, in nanoseconds since 1970, and
+	// peak the most that it had held until then.
 	measured, peak atomic.Int64
 
 	doomed context.Context

@@ -87,31 +87,41 @@ func (l *Lease) Invoke(deadline time.Time, call *rt.Invoke) (*rt.Answer, error) 
 // Next is Conn.Next of the instance.
 func (l *Lease) Next() ([]byte, error) { return l.caller.Next() }
 
-// measureInterval is how often an instance that serves several requests at once
-// is measured at most: what is read is files of the kernel's.
+// measureInterval is how often an instance's memory is looked at most, and how
+// often one that serves several requests at once is measured at all: what is read
+// is files of the kernel's.
 const measureInterval = time.Millisecond
 
 // Usage is what the sandbox used since it was measured last, and the most memory
-// it ever held. Where an instance serves several requests at once, what they used
-// meanwhile is told to the one that measures first: the sum is right. The others
-// are told no processor time, and the memory of that measurement.
+// it ever held, as it was a millisecond ago at most. Where an instance serves
+// several requests at once, what they used meanwhile is told to the one that
+// measures first: the sum is right. The others are told no processor time.
 func (l *Lease) Usage(ctx context.Context) (cpu time.Duration, peak cove.ByteSize) {
-	if l.shared != nil {
-		now, last := time.Now().UnixNano(), l.in.measured.Load()
-		if now-last < int64(measureInterval) || !l.in.measured.CompareAndSwap(last, now) {
-			return 0, cove.ByteSize(l.in.peak.Load())
+	in := l.in
+	now, last := time.Now().UnixNano(), in.measured.Load()
+	recent := now-last < int64(measureInterval) || !in.measured.CompareAndSwap(last, now)
+	if recent && l.shared != nil {
+		return 0, cove.ByteSize(in.peak.Load())
+	}
+	if recent {
+		used, err := in.sandbox.CPU()
+		if err != nil {
+			return 0, 0
 		}
+		cpu = used
+	} else {
+		u, err := in.sandbox.Usage(ctx)
+		if err != nil {
+			return 0, 0
+		}
+		cpu = u.CPU
+		in.peak.Store(int64(u.PeakMemory))
 	}
-	u, err := l.in.sandbox.Usage(ctx)
-	if err != nil {
-		return 0, 0
-	}
-	l.in.peak.Store(int64(u.PeakMemory))
-	before := time.Duration(l.in.cpu.Swap(int64(u.CPU)))
+	before := time.Duration(in.cpu.Swap(int64(cpu)))
 	if !l.fresh() {
-		before = max(before, l.in.loaded) // Nobody waited for its start.
+		before = max(before, in.loaded) // Nobody waited for its start.
 	}
-	return max(0, u.CPU-before), u.PeakMemory
+	return max(0, cpu-before), cove.ByteSize(in.peak.Load())
 }
 
 // Ending says how the sandbox ended, after its stream did. It waits for three

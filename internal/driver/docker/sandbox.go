@@ -75,6 +75,8 @@ func (s *sandbox) Logs() (stdout, stderr io.Reader) { return s.logs[0], s.logs[1
 
 func (s *sandbox) Usage(context.Context) (driver.Usage, error) { return s.cgroup.Usage() }
 
+func (s *sandbox) CPU() (time.Duration, error) { return s.cgroup.CPU() }
+
 // alive is an error that is driver.ErrDead once the container has ended.
 func (s *sandbox) alive() error {
 	if s.process == nil || isClosed(s.process.Done()) {

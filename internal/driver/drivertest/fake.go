@@ -236,6 +236,12 @@ func (s *fakeSandbox) Usage(context.Context) (driver.Usage, error) {
 	return driver.Usage{CPU: s.cpu, Memory: cove.MiB, PeakMemory: cove.MiB}, nil
 }
 
+func (s *fakeSandbox) CPU() (time.Duration, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cpu, nil
+}
+
 func (s *fakeSandbox) Wait(ctx context.Context) (driver.Exit, error) {
 	select {
 	case <-s.ended:

@@ -160,6 +160,12 @@ func (s *suite) testStart(t *testing.T) {
 		}) {
 			t.Error("processor time does not grow")
 		}
+		one, err1 := r.Usage(t.Context())
+		alone, err2 := r.CPU()
+		other, err3 := r.Usage(t.Context())
+		if err := errors.Join(err1, err2, err3); err != nil || alone < one.CPU || alone > other.CPU {
+			t.Errorf("alone it is %s, and among all that is used %s before and %s after: %v", alone, one.CPU, other.CPU, err)
+		}
 	})
 	t.Run("the processes it causes are listed, helpers included, and end with it", func(t *testing.T) {
 		if s.InMemory {

@@ -52,6 +52,7 @@ type groupOps interface {
 	// demote makes a process outside step back as the group does.
 	demote(pid int) error
 	usage() (driver.Usage, error)
+	cpuTime() (time.Duration, error)
 	oomKilled() (bool, error)
 	setFrozen(frozen bool) error
 	frozen() (bool, error)
@@ -79,6 +80,9 @@ func (c *Cgroup) SystemdParent() string {
 // Usage is what all processes in the group and beneath used so far. It reads
 // three open files. After the end it goes on to work until Remove.
 func (c *Cgroup) Usage() (driver.Usage, error) { return c.ops.usage() }
+
+// CPU is the processor time of Usage alone, which is one of the files.
+func (c *Cgroup) CPU() (time.Duration, error) { return c.ops.cpuTime() }
 
 // OOMKilled says whether the kernel killed a process in the group for want of
 // memory within its limit.

@@ -192,13 +192,18 @@ func (g *groupV1) setSwap(value string) error {
 }
 
 func (g *groupV1) usage() (driver.Usage, error) {
-	cpu, err1 := readInt(g.cpu)
+	cpu, err1 := g.cpuTime()
 	mem, err2 := readInt(g.mem)
 	peak, err3 := readInt(g.peak)
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return driver.Usage{}, err
 	}
-	return driver.Usage{CPU: time.Duration(cpu), Memory: cove.ByteSize(mem), PeakMemory: cove.ByteSize(peak)}, nil
+	return driver.Usage{CPU: cpu, Memory: cove.ByteSize(mem), PeakMemory: cove.ByteSize(peak)}, nil
+}
+
+func (g *groupV1) cpuTime() (time.Duration, error) {
+	n, err := readInt(g.cpu)
+	return time.Duration(n), err
 }
 
 func (g *groupV1) oomKilled() (bool, error) {

@@ -168,7 +168,7 @@ func (g *groupV2) write(name, value string) error {
 }
 
 func (g *groupV2) usage() (driver.Usage, error) {
-	cpu, err1 := readKey(g.cpu, "usage_usec")
+	cpu, err1 := g.cpuTime()
 	mem, err2 := readInt(g.mem)
 	if err := errors.Join(err1, err2); err != nil {
 		return driver.Usage{}, err
@@ -183,8 +183,13 @@ func (g *groupV2) usage() (driver.Usage, error) {
 		peak = g.raise(mem)
 	}
 	return driver.Usage{
-		CPU: time.Duration(cpu) * time.Microsecond, Memory: cove.ByteSize(mem), PeakMemory: cove.ByteSize(peak),
+		CPU: cpu, Memory: cove.ByteSize(mem), PeakMemory: cove.ByteSize(peak),
 	}, nil
+}
+
+func (g *groupV2) cpuTime() (time.Duration, error) {
+	n, err := readKey(g.cpu, "usage_usec")
+	return time.Duration(n) * time.Microsecond, err
 }
 
 // raise keeps the highest figure seen: less than the true peak, which nobody

@@ -217,10 +217,24 @@ func (s *sandbox) Usage(context.Context) (driver.Usage, error) {
 		return driver.Usage{}, driver.ErrDead
 	}
 	u, err := s.group.Usage()
-	if errors.Is(err, os.ErrClosed) {
-		err = driver.ErrDead
+	return u, orDead(err)
+}
+
+// CPU implements driver.Sandbox.
+func (s *sandbox) CPU() (time.Duration, error) {
+	if s.recovered {
+		return 0, driver.ErrDead
 	}
-	return u, err
+	used, err := s.group.CPU()
+	return used, orDead(err)
+}
+
+// orDead is driver.ErrDead for a group that was removed.
+func orDead(err error) error {
+	if errors.Is(err, os.ErrClosed) {
+		return driver.ErrDead
+	}
+	return err
 }
 
 // Processes implements driver.ProcessLister: the group's, and the runtime where it

@@ -275,6 +275,7 @@ func (s *sandbox) Logs() (stdout, stderr io.Reader) { return s.logReader, string
 func (s *sandbox) Usage(context.Context) (driver.Usage, error) {
 	return driver.Usage{CPU: time.Millisecond}, nil
 }
+func (s *sandbox) CPU() (time.Duration, error)         { return time.Millisecond, nil }
 func (s *sandbox) Mount(context.Context, string) error { return nil }
 
 func (s *sandbox) Resize(_ context.Context, l driver.Limits) error {
