@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+
+	"github.com/covefn/cove/internal/driver/drivertest"
 )
 
 // census is everything on the host that belongs to one data directory.
@@ -27,6 +29,7 @@ type census struct {
 	Mounts      []string
 	Directories []string
 	Links       []string
+	Firewall    []string
 }
 
 // all is the census as one list.
@@ -34,7 +37,7 @@ func (c census) all() []string {
 	var list []string
 	for kind, items := range map[string][]string{
 		"process": c.Processes, "container": c.Containers, "control group": c.Cgroups,
-		"mount": c.Mounts, "directory": c.Directories, "network link": c.Links,
+		"mount": c.Mounts, "directory": c.Directories, "network link": c.Links, "firewall": c.Firewall,
 	} {
 		for _, item := range items {
 			list = append(list, kind+" "+item)
@@ -63,6 +66,10 @@ func (h *harness) census(t testing.TB) census {
 	c := census{
 		Processes: h.processes(t), Cgroups: h.cgroups(t), Mounts: h.mounts(t),
 		Containers: h.containers(t), Links: h.links(t),
+	}
+	// The rules are for all sandboxes, and the daemon's own as long as it runs.
+	if n := drivertest.FirewallRules(t, h.owner()); n > 0 && !h.running() {
+		c.Firewall = append(c.Firewall, fmt.Sprintf("%d chains and rules", n))
 	}
 	for _, name := range []string{"run", "oci"} {
 		err := filepath.WalkDir(filepath.Join(h.Data, name), func(path string, _ fs.DirEntry, err error) error {

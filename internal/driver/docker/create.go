@@ -151,9 +151,7 @@ func (s *sandbox) prepare(ctx context.Context, engine engine) (blueprint, error)
 }
 
 func (s *sandbox) prepareNetwork(ctx context.Context) error {
-	s.d.mu.Lock()
-	s.d.owners[s.spec.Owner] = true
-	s.d.mu.Unlock()
+	s.d.owners.Add(s.spec.Owner)
 	dir := s.d.netDir(s.spec.Owner, s.spec.ID)
 	if err := os.Mkdir(dir, 0o711); err != nil {
 		return fmt.Errorf("make a directory for the network: %w", err)

@@ -73,6 +73,8 @@ type Driver struct {
 	ctx        context.Context
 	cancel     context.CancelFunc
 	background sync.WaitGroup
+	// owners are those whose sandboxes had egress.
+	owners host.NetworkOwners
 
 	mu sync.Mutex
 	// images are those that Docker is known to have, by reference, with the
@@ -80,8 +82,6 @@ type Driver struct {
 	images map[string][]string
 	// engine is how Docker is set up; nil: not asked yet.
 	engine *engine
-	// owners are those whose sandboxes had egress, for Close.
-	owners map[string]bool
 	// pending counts requests that wait for Docker, by the time they were sent.
 	pending map[*request]struct{}
 }
@@ -133,7 +133,7 @@ func New(o Options) (*Driver, error) {
 		seccomp: string(filter),
 		dir:     dir, network: o.Network, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), api: api, cgroups: groups, unusable: unusable, fix: fix,
 		ctx: ctx, cancel: cancel,
-		images: map[string][]string{}, owners: map[string]bool{}, pending: map[*request]struct{}{},
+		images: map[string][]string{}, pending: map[*request]struct{}{},
 	}
 	if err := d.makeDirs(); err != nil {
 		d.unusable, d.fix = cove.Errorf(cove.CodeUnavailable, "Docker's sandboxes need a directory at %s: %w", dir, err), ""
@@ -151,13 +151,7 @@ func (d *Driver) Close() error {
 	d.background.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
-	errs := []error{d.api.Close()}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for owner := range d.owners {
-		errs = append(errs, host.CloseNetworks(ctx, owner))
-	}
-	return errors.Join(errs...)
+	return errors.Join(d.api.Close(), d.owners.Close(ctx))
 }
 
 // Bounds of waits that have no caller's deadline.

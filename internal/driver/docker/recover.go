@@ -76,9 +76,7 @@ func (d *Driver) Recover(ctx context.Context, owner string) ([]driver.Sandbox, e
 		}
 	}
 	if len(found) > 0 {
-		d.mu.Lock()
-		d.owners[owner] = true
-		d.mu.Unlock()
+		d.owners.Add(owner)
 	}
 	return list(found), nil
 }

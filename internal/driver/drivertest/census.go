@@ -12,11 +12,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/userdata"
 )
 
 // Counts is how many things of each kind there are: "processes", "mounts",
-// "cgroups", "entries" (files and directories), "descriptors", "goroutines",
-// "containers". Two of them can be compared with maps.Equal.
+// "cgroups", "entries" (files and directories), "firewall rules", "descriptors",
+// "goroutines", "containers". Two of them can be compared with maps.Equal.
 type Counts map[string]int
 
 // Census says what to count.
@@ -42,6 +45,7 @@ func (c Census) Take(t testing.TB) Counts {
 	n["mounts"] = c.mounts(t)
 	n["cgroups"] = c.groups()
 	n["entries"] = c.entries()
+	n["firewall rules"] = FirewallRules(t, c.Owner)
 	if !c.Elsewhere {
 		n["descriptors"] = descriptors(t, "self")
 		n["goroutines"] = runtime.NumGoroutine()
@@ -137,6 +141,41 @@ func (c Census) groups() int {
 			dirs, _ := filepath.Glob(filepath.Join(root, at))
 			for _, dir := range dirs {
 				n += countTree(filepath.Join(dir, c.Owner), true)
+			}
+		}
+	}
+	return n
+}
+
+// FirewallRules counts what Cove has in the firewall of this network namespace for
+// owner: the chains of its own table, and its rules in those of others.
+func FirewallRules(t testing.TB, owner string) int {
+	t.Helper()
+	conn, err := nftables.New()
+	if err != nil {
+		t.Errorf("open the firewall: %v", err)
+		return 0
+	}
+	chains, err := conn.ListChains()
+	if err != nil {
+		t.Errorf("read the firewall: %v", err)
+	}
+	n := 0
+	for _, chain := range chains {
+		if chain.Table.Name == "cove_"+owner {
+			n++
+			continue
+		}
+		if chain.Name != "DOCKER-USER" && chain.Name != "FORWARD" {
+			continue
+		}
+		rules, err := conn.GetRules(chain.Table, chain)
+		if err != nil {
+			t.Errorf("read the firewall's chain %s: %v", chain.Name, err)
+		}
+		for _, r := range rules {
+			if text, _ := userdata.GetString(r.UserData, userdata.TypeComment); strings.TrimRight(text, "\x00") == "cove "+owner {
+				n++
 			}
 		}
 	}

@@ -197,6 +197,34 @@ func CloseNetworks(ctx context.Context, owner string) error {
 	})
 }
 
+// NetworkOwners are those whose sandboxes had networks, so that a driver that closes
+// takes their rules away. It is safe for concurrent use.
+type NetworkOwners struct {
+	mu    sync.Mutex
+	names map[string]bool
+}
+
+// Add notes an owner.
+func (o *NetworkOwners) Add(owner string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.names == nil {
+		o.names = map[string]bool{}
+	}
+	o.names[owner] = true
+}
+
+// Close is CloseNetworks of each.
+func (o *NetworkOwners) Close(ctx context.Context) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var errs []error
+	for owner := range o.names {
+		errs = append(errs, CloseNetworks(ctx, owner))
+	}
+	return errors.Join(errs...)
+}
+
 // ProbeNetwork tries out whether sandboxes can have egress on this host, in a
 // namespace that is gone afterwards. The notes are for `cove doctor`.
 func ProbeNetwork(ctx context.Context, cfg NetworkConfig) (notes []string, err error) {

@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -63,6 +64,8 @@ type Driver struct {
 
 	// live counts what the sandboxes have running, for Close.
 	live sync.WaitGroup
+	// owners are those whose sandboxes had egress.
+	owners host.NetworkOwners
 
 	mu      sync.Mutex
 	groups  *host.Cgroups
@@ -104,12 +107,22 @@ func New(o Options) (*Driver, error) {
 // Isolation is that of the options.
 func (d *Driver) Isolation() string { return d.options.Isolation }
 
+// closeTime bounds the work of Close that is not waiting for sandboxes.
+const closeTime = 10 * time.Second
+
 // Close waits for the last of the destroyed sandboxes' processes to be
-// reaped, and takes away what the runtime itself keeps while there are
-// sandboxes: runsc leaves an empty network namespace mounted in its state
-// directory, which could not be removed otherwise.
+// reaped, and takes away the firewall rules of networks and what the runtime
+// itself keeps while there are sandboxes.
 func (d *Driver) Close() error {
 	d.live.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	return errors.Join(d.owners.Close(ctx), d.removeEmptyNetwork())
+}
+
+// removeEmptyNetwork takes away the empty network namespace that runsc leaves
+// mounted in its state directory, which could not be removed otherwise.
+func (d *Driver) removeEmptyNetwork() error {
 	path := filepath.Join(d.options.StateDir, "null-netns")
 	// Several may be stacked.
 	err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
@@ -239,6 +252,7 @@ func (d *Driver) prepare(ctx context.Context, s *sandbox, spec driver.Spec) erro
 		}
 	}
 	if spec.Network == cove.NetworkEgress {
+		d.owners.Add(spec.Owner)
 		n, err := host.NewNetwork(ctx, host.NetworkOptions{
 			NetworkConfig: d.options.Network, Owner: spec.Owner, ID: spec.ID, Dir: bundle,
 		})

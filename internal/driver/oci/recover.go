@@ -66,6 +66,9 @@ func (d *Driver) Recover(_ context.Context, owner string) ([]driver.Sandbox, err
 			_ = g.Close()
 		}
 	}
+	if len(found) > 0 {
+		d.owners.Add(owner)
+	}
 	var sandboxes []driver.Sandbox
 	for _, id := range slices.Sorted(maps.Keys(found)) {
 		sandboxes = append(sandboxes, found[id])

@@ -76,7 +76,7 @@ func TestEgress(t *testing.T) {
 				t.Error(err)
 			}
 			drivertest.Census{Owner: s.Owner, DataDir: s.DataDir, Elsewhere: true}.Same(t, drivertest.Counts{
-				"processes": 0, "mounts": 0, "cgroups": 0,
+				"processes": 0, "mounts": 0, "cgroups": 0, "firewall rules": 0,
 				// data, run, box, bundle, state
 				"entries": 5,
 			})
@@ -112,7 +112,7 @@ func TestRecoverAfterKill(t *testing.T) {
 					t.Error(err)
 				}
 				drivertest.Census{Owner: s.Owner, DataDir: s.DataDir, Elsewhere: true}.Same(t, drivertest.Counts{
-					"processes": 0, "mounts": 0, "cgroups": 0, "entries": 5,
+					"processes": 0, "mounts": 0, "cgroups": 0, "entries": 5, "firewall rules": 0,
 				})
 			})
 		}
