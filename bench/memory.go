@@ -125,10 +125,14 @@ func (s *setting) instanceMemory(ctx context.Context, g language, isolation stri
 	return held/herd + grown, fmt.Sprintf("%d processes on the host and %s by which the daemon grew", processes/herd, mebibytes(grown)), nil
 }
 
-// idleInstance deploys a function, calls it once, and returns its name.
+// idleInstance deploys a function, calls it once when there is a stem cell for it,
+// as there is most of the time, and returns its name.
 func (s *setting) idleInstance(ctx context.Context, d *daemon, g language, isolation string) (string, error) {
 	t, err := d.deploy(ctx, g, isolation, func(cfg *cove.Config) { cfg.Scaling = reactive() })
 	if err != nil {
+		return "", err
+	}
+	if err := until(ctx, restPatience, func() error { return d.atRest(ctx) }); err != nil {
 		return "", err
 	}
 	return t.function, t.call(ctx)
