@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -22,12 +23,17 @@ func twice(arms []bench.Arm) []bench.Arm {
 	return append(arms, bench.Arm{Name: again(arms[0].Name), Sample: arms[0].Sample})
 }
 
-// interleave lets the arms take turns.
+// interleave lets the arms take turns. The samples of arms with the same name come
+// together.
 func interleave(ctx context.Context, arms []bench.Arm, rounds bench.Rounds) (comparison, error) {
 	rounds.Seed = seed
 	series, err := bench.Interleave(ctx, arms, rounds)
 	c := comparison{}
 	for _, s := range series {
+		if same, ok := c[s.Arm]; ok {
+			s.Samples, s.Failed = append(same.Samples, s.Samples...), same.Failed+s.Failed
+			s.Error, s.GaveUp = cmp.Or(same.Error, s.Error), same.GaveUp || s.GaveUp
+		}
 		c[s.Arm] = s
 	}
 	return c, err

@@ -11,25 +11,29 @@ import (
 	"github.com/covefn/cove/internal/route"
 )
 
-// routes compares a daemon of 10 functions with one of 10,000: calls through the
-// gateway to one function of each, and the look-up alone.
+// routes compares daemons of 10 functions with daemons of 10,000: calls through the
+// gateway to one function of each, and the look-up alone. There are several of
+// each: what one process has by chance, such as which processor wakes it, makes a
+// tenth of a call.
 func routes(ctx context.Context, s *setting) ([]row, error) {
 	few, many := 10, 10_000
 	g := s.languages[0]
 	var arms []bench.Arm
-	// The second arm of the baseline is another daemon: no two processes are alike.
-	for i, n := range []int{few, few, many} {
-		t, err := s.crowded(ctx, g, n)
-		if err != nil {
-			return nil, err
+	for range pick(s, 3, 6) {
+		// The second arm of the baseline are daemons of their own.
+		for i, n := range []int{few, few, many} {
+			t, err := s.crowded(ctx, g, n)
+			if err != nil {
+				return nil, err
+			}
+			name := fmt.Sprint(n)
+			if i == 1 {
+				name = again(name)
+			}
+			arms = append(arms, bench.Arm{Name: name, Sample: t.sample})
 		}
-		name := fmt.Sprint(n)
-		if i == 1 {
-			name = again(name)
-		}
-		arms = append(arms, bench.Arm{Name: name, Sample: t.sample})
 	}
-	c, err := interleave(ctx, arms, bench.Rounds{N: pick(s, 5000, 20_000), Warmup: 500})
+	c, err := interleave(ctx, arms, bench.Rounds{N: pick(s, 2000, 10_000), Warmup: 200})
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ type Sample struct {
 
 // Arm is one of several things that are compared.
 type Arm struct {
-	// Name is unique among the arms of one comparison.
+	// Name is what its series is called.
 	Name string
 	// Sample does the thing once, and says how long it took. It first brings about
 	// what the measurement begins from, outside of the time it tells, and it
