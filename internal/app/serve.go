@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/covefn/cove/internal/deploy"
+	"github.com/covefn/cove/internal/driver/host"
 )
 
 const (
@@ -23,6 +24,9 @@ const (
 // Serve opens both doors until ctx ends or one of them fails, then drains and
 // closes everything.
 func (a *App) Serve(ctx context.Context) error {
+	if err := host.Favour(); err != nil {
+		a.log.Debug("the daemon competes with what starts sandboxes for processors", "error", err)
+	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var loops sync.WaitGroup
 	loops.Go(func() { a.pool.Run(background) })

@@ -175,7 +175,7 @@ func (h *harness) run(t testing.TB) {
 		cmd.Stdout, cmd.Stderr = h.options.Output, h.options.Output
 	}
 	// What the terminal sends to the tests is not for the daemon; their end is.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGTERM}
 	err := suite.spawn(func() error {
 		if h.options.Lab != nil {
 			return h.options.Lab.host.do(cmd.Start)
