@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
@@ -299,15 +300,18 @@ func TestATarballThatNobodyReadsEndsWithItsContext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	r, err := img.Tarball(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cancel()
-	if _, err := io.ReadAll(r); !errors.Is(err, context.Canceled) {
-		t.Errorf("reading ends with %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) { // which fails if what writes the tarball does not end
+		ctx, cancel := context.WithCancel(t.Context())
+		r, err := img.Tarball(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		synctest.Wait()
+		if _, err := io.ReadAll(r); !errors.Is(err, context.Canceled) {
+			t.Errorf("reading ends with %v", err)
+		}
+	})
 }
 
 type stepsTo chan<- string
