@@ -33,7 +33,8 @@ func lockDir(dir string) (unlock func() error, err error) {
 	if _, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return f.Close, nil
+	// Closing alone would leave the lock with a child that is being forked right now.
+	return func() error { return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close()) }, nil
 }
 
 // hostMemory is the memory of this host in bytes, or of the control group that

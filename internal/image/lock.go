@@ -30,7 +30,7 @@ func (s *Store) lockImage(ctx context.Context, name string, progress Progress) (
 	for told := false; ; told = true {
 		locked, err := tryLock(f, unix.LOCK_EX)
 		if locked {
-			return func() { f.Close() }, nil
+			return func() { _ = release(f) }, nil
 		}
 		if err != nil {
 			f.Close()
@@ -64,8 +64,14 @@ func tryLock(f *os.File, how int) (bool, error) {
 	}
 }
 
+// release gives a lock back and closes its file. Closing alone would leave the lock
+// with a child that is being forked right now, until it has begun its program.
+func release(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
+}
+
 // hold takes a shared lock on the directory, so that no process removes it
-// while the returned file is open.
+// before the returned file is released.
 func hold(dir string) (*os.File, error) {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -111,7 +117,7 @@ func removeUnheld(dir, trash string) (bool, error) {
 	if err != nil {
 		return errors.Is(err, os.ErrNotExist), ignoreNotExist(err)
 	}
-	defer f.Close()
+	defer release(f)
 	locked, err := tryLock(f, unix.LOCK_EX)
 	if err != nil || !locked {
 		return false, err

@@ -107,7 +107,7 @@ func (s *Store) Close() error {
 	defer s.mu.Unlock()
 	var errs []error
 	for _, f := range s.held {
-		errs = append(errs, f.Close())
+		errs = append(errs, release(f))
 	}
 	clear(s.held)
 	s.closed = true
