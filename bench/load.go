@@ -168,7 +168,7 @@ func (s *setting) peaks(ctx context.Context, g language) (peaks, error) {
 			if err != nil {
 				return bench.Sample{}, err
 			}
-			load := bench.ClosedLoop(ctx, l.target.call, callers, pick(s, time.Second, 4*time.Second))
+			load := bench.ClosedLoop(ctx, l.target.call, callers, pick(s, time.Second, 2500*time.Millisecond))
 			after, err := l.cpu()
 			if err == nil && load.Failed > 0 {
 				err = fmt.Errorf("%d of %d calls failed: %s", load.Failed, load.Calls, load.Error)
@@ -257,7 +257,7 @@ func (s *setting) tails(ctx context.Context, g language) (comparison, map[string
 	rates := map[string]float64{}
 	for range 2 {
 		for _, l := range servers {
-			load := bench.ClosedLoop(ctx, l.target.call, callers, pick(s, time.Second, 4*time.Second))
+			load := bench.ClosedLoop(ctx, l.target.call, callers, pick(s, time.Second, 2500*time.Millisecond))
 			rates[l.name] = max(rates[l.name], 0.7*load.PerSecond)
 		}
 	}
@@ -270,7 +270,7 @@ func (s *setting) tails(ctx context.Context, g language) (comparison, map[string
 		arms = append(arms, bench.Arm{Name: l.name, Sample: func(ctx context.Context) (bench.Sample, error) {
 			turn++
 			load := bench.OpenLoop(ctx, l.target.call, bench.Open{
-				Rate: rates[l.name], For: pick(s, 1500*time.Millisecond, 8*time.Second), Seed: seed + turn,
+				Rate: rates[l.name], For: pick(s, 1500*time.Millisecond, 5*time.Second), Seed: seed + turn,
 			})
 			series := c[l.name]
 			series.Arm = l.name

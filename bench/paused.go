@@ -67,7 +67,7 @@ func pausedArms(ctx context.Context, s *setting, g language, isolation string) (
 	if err != nil {
 		return nil, err
 	}
-	return interleave(ctx, append(twice([]bench.Arm{idle}), frozen), bench.Rounds{N: pick(s, 60, 300), Budget: pick(s, patience/5, 5*patience/2), Warmup: 2})
+	return interleave(ctx, append(twice([]bench.Arm{idle}), frozen), bench.Rounds{N: pick(s, 60, 300), Budget: pick(s, patience/5, patience), Warmup: 2})
 }
 
 // await waits until the function's one instance is paused, or idle.
