@@ -14,8 +14,12 @@ import (
 )
 
 const (
-	// flushInterval is how often what was recorded is written.
+	// flushInterval is how often what was recorded is written at least.
 	flushInterval = 500 * time.Millisecond
+	// batch is how many records are written at once. A record takes about 7 µs, and
+	// where the requests need the same processor they wait meanwhile: of a whole
+	// half second's, 30 ms at 9,000 a second.
+	batch = 512
 	// maxQueued is how many records wait to be written at most: at about 700 bytes
 	// each some 20 MiB.
 	maxQueued = 32_768
@@ -92,7 +96,8 @@ func NewRecorder(records store.Records, log *slog.Logger) *Recorder {
 	return r
 }
 
-// Start writes what is recorded, every half second, until Close.
+// Start writes what is recorded, every half second and whenever a batch waits, until
+// Close.
 func (r *Recorder) Start() {
 	go func() {
 		defer close(r.stopped)
@@ -311,7 +316,7 @@ func (q *queue) put(v *cove.Invocation) (full bool) {
 		return false
 	}
 	q.waiting = append(q.waiting, *v)
-	return len(q.waiting) == maxQueued/4
+	return len(q.waiting) == batch
 }
 
 // take is all that wait; the next ones are put into space.
