@@ -34,7 +34,7 @@ bench: bench-deps ## Measure Cove beside raw baselines, in 10 minutes (ARGS, suc
 	@go build -buildvcs=false -o bin/bench ./bench && $(SUDO) bin/bench $(ARGS)
 
 .PHONY: bench-full
-bench-full: bench-deps ## The same with as many samples as every row needs, in some two hours
+bench-full: bench-deps ## The same with as many samples as every row needs, in an hour and a quarter
 	@go build -buildvcs=false -o bin/bench ./bench && $(SUDO) bin/bench -full $(ARGS)
 
 .PHONY: bench-deps

@@ -248,7 +248,9 @@ func keptUp(r row) row {
 	return r
 }
 
-// tails finds every server's peak and then loads each at 70 % of it, in turns.
+// tails finds every server's peak and then loads each at 70 % of it, in turns, over
+// as many connections: given a thousand after a moment's stall, a server with a
+// thread for each would be at work on its threads from then on.
 func (s *setting) tails(ctx context.Context, g language) (comparison, map[string]float64, error) {
 	servers, err := s.loadedServers(ctx, g)
 	if err != nil {
@@ -270,7 +272,7 @@ func (s *setting) tails(ctx context.Context, g language) (comparison, map[string
 		arms = append(arms, bench.Arm{Name: l.name, Sample: func(ctx context.Context) (bench.Sample, error) {
 			turn++
 			load := bench.OpenLoop(ctx, l.target.call, bench.Open{
-				Rate: rates[l.name], For: pick(s, 1500*time.Millisecond, 5*time.Second), Seed: seed + turn,
+				Rate: rates[l.name], For: pick(s, 1500*time.Millisecond, 5*time.Second), InFlight: callers, Seed: seed + turn,
 			})
 			series := c[l.name]
 			series.Arm = l.name

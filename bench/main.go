@@ -89,7 +89,7 @@ func experiments() []experiment {
 
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	full := flags.Bool("full", false, "take as many samples as every row needs: two hours instead of minutes")
+	full := flags.Bool("full", false, "take as many samples as every row needs: an hour and a quarter instead of minutes")
 	names := flags.String("rows", "", "measure these `experiments` only, separated by commas")
 	only := flags.String("languages", "", "measure these `languages` only: python,node")
 	profiles := flags.String("profile", "", "write a processor profile of the daemon under load into this `directory` (experiment throughput)")
