@@ -18,14 +18,15 @@ func TestFavour(t *testing.T) {
 		fmt.Printf("%v, %s", err, autogroupNice())
 		os.Exit(0)
 	}
+	favoured := "nice " + favoured
 	if _, err := os.Stat("/proc/self/autogroup"); err != nil {
-		t.Skipf("this kernel has no autogroup: %v", err)
+		favoured = "" // This kernel has none, and that is no error.
 	}
 	for name, c := range map[string]struct {
 		attributes syscall.SysProcAttr
 		want       string
 	}{
-		"the first process of a session is favoured": {syscall.SysProcAttr{Setsid: true}, "nice -10"},
+		"the first process of a session is favoured": {syscall.SysProcAttr{Setsid: true}, favoured},
 		"one that would speak for others too is not": {syscall.SysProcAttr{}, autogroupNice()},
 	} {
 		t.Run(name, func(t *testing.T) {
