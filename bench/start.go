@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/covefn/cove"
+	"github.com/covefn/cove/client/wire"
 	"github.com/covefn/cove/internal/bench"
 )
 
@@ -133,7 +134,7 @@ func (t *target) empty(ctx context.Context) error {
 		}
 		if n := f.Instances.Total(); n > 0 {
 			// Also those whose start was under way when the others were ended.
-			if _, err := c.Recycle(ctx, t.function); err != nil {
+			if _, err := c.Recycle(ctx, t.function, wire.Recycle{Now: true}); err != nil {
 				return err
 			}
 			return fmt.Errorf("%d instances of %s are still there", n, t.function)

@@ -55,7 +55,7 @@ func TestClient(t *testing.T) {
 		"rollback": func() error { _, err := c.Rollback(ctx, "hello", 1, 0); return err },
 		"ready":    func() error { _, err := c.Ready(ctx, "hello"); return err },
 		"warm":     func() error { _, err := c.Warm(ctx, "hello", wire.Warm{Instances: 2}); return err },
-		"recycle":  func() error { _, err := c.Recycle(ctx, "hello"); return err },
+		"recycle":  func() error { _, err := c.Recycle(ctx, "hello", wire.Recycle{Now: true}); return err },
 		"explain":  func() error { _, err := c.Explain(ctx, "hello"); return err },
 		"instances": func() error {
 			got, err := c.Instances(ctx, client.InstanceQuery{Function: "hello", State: wire.InstanceIdle, Measure: true})

@@ -16,11 +16,11 @@ func (c *Client) Warm(ctx context.Context, name string, want wire.Warm) (wire.Wa
 	return out, err
 }
 
-// Recycle ends a function's idle instances now and the busy ones after what they
-// serve.
-func (c *Client) Recycle(ctx context.Context, name string) (wire.Recycled, error) {
+// Recycle puts new instances of a function in the place of those there are, and
+// returns when it has.
+func (c *Client) Recycle(ctx context.Context, name string, want wire.Recycle) (wire.Recycled, error) {
 	var out wire.Recycled
-	err := c.send(ctx, http.MethodPost, functionPath(name, "/recycle"), nil, &out, nil)
+	err := c.send(ctx, http.MethodPost, functionPath(name, "/recycle"), want, &out, nil)
 	return out, err
 }
 

@@ -25,9 +25,19 @@ type Warmed struct {
 	Note string `json:"note,omitempty" doc:"Why nothing was warmed up; absent when it was"`
 }
 
+// Recycle is the body of a request for new instances in the place of others.
+type Recycle struct {
+	// Now ends the instances at once, though there are no others yet.
+	Now bool `json:"now,omitempty" doc:"End the instances at once: the requests that follow wait for new ones"`
+	// Timeout bounds the wait for the new ones; 0 means 1 minute.
+	Timeout cove.Duration `json:"timeout,omitzero" doc:"Bounds the wait for the new ones: 100ms to 15m; absent means 1m"`
+}
+
 // Recycled says what a recycling did.
 type Recycled struct {
 	Instances int `json:"instances" doc:"How many instances end: idle and paused ones at once, busy ones after what they serve"`
+	// Took is how long the wait for the new ones was.
+	Took time.Duration `json:"took_ns" doc:"How long it took until there were new ones, in nanoseconds; 0 with now"`
 }
 
 // InstanceState is what an instance does.

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/covefn/cove"
 	"github.com/covefn/cove/client/wire"
 	"github.com/covefn/cove/internal/api"
 	"github.com/covefn/cove/internal/api/apitest"
@@ -149,7 +151,7 @@ func TestTheAuditLogIsReadPageByPage(t *testing.T) {
 // breaking is what breaks inside of a change.
 type breaking struct{ api.Instances }
 
-func (breaking) Recycle(string) int { panic("recycling broke") }
+func (breaking) Replace(context.Context, string) (int, *cove.Error) { panic("recycling broke") }
 
 func TestAChangeThatBreaksInsideIsAnsweredAndAudited(t *testing.T) {
 	t.Parallel()

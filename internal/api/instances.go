@@ -24,6 +24,9 @@ type Instances interface {
 	// Recycle ends a function's idle instances now and its busy ones after what
 	// they serve, and says how many those are.
 	Recycle(function string) int
+	// Replace is Recycle once there are new ones for those that are in use. On an
+	// error, as of Warm, nothing is ended.
+	Replace(ctx context.Context, function string) (instances int, err *cove.Error)
 	// Explain says why there are as many instances of v as there are.
 	Explain(v *cove.Version) (wire.Explanation, *cove.Error)
 	// All are those that match, by function, version and id.
@@ -42,10 +45,10 @@ type InstanceFilter struct {
 }
 
 const (
-	// The bounds of a wait for warm instances.
-	warmTimeout    = time.Minute
-	minWarmTimeout = 100 * time.Millisecond
-	maxWarmTimeout = 15 * time.Minute
+	// The bounds of a wait for instances that are started on request.
+	startTimeout    = time.Minute
+	minStartTimeout = 100 * time.Millisecond
+	maxStartTimeout = 15 * time.Minute
 	// measureTimeout bounds the measuring of all instances of one request; those
 	// that were not reached are answered without.
 	measureTimeout = 10 * time.Second
@@ -61,8 +64,9 @@ func (a *API) registerInstances() {
 	register(a, huma.Operation{
 		OperationID: "recycleFunction", Method: http.MethodPost, Path: Prefix + "/functions/{name}/recycle", Tags: []string{"run"},
 		Summary:     "Replace a function's instances",
-		Description: "Ends the function's idle and paused instances at once, and the busy ones after what they serve; no request fails. For instances that hold what has changed elsewhere: a connection, a cache, a rotated key. scaling.min is kept up by new ones.",
-	}, wire.Recycled{Instances: 2}, a.recycleFunction, cove.CodeNotFound)
+		Description: "Makes new instances for those that are in use, then ends those that there were, the busy ones after what they serve, and answers: no request fails or waits, and those that follow the answer get new instances. For instances that hold what has changed elsewhere: a connection, a cache, a rotated key. Meanwhile there may be twice as many as scaling.max. If new ones cannot be made in time, the old ones are kept. `now` ends them at once instead, and the requests that follow wait for new ones.",
+	}, wire.Recycled{Instances: 2, Took: 12 * time.Millisecond}, a.recycleFunction, cove.CodeInvalid, cove.CodeNotFound,
+		cove.CodeInitError, cove.CodeInitTimeout, cove.CodeTimeout, cove.CodeSandboxStartFailed, cove.CodeOverloaded, cove.CodeUnavailable, cove.CodeShuttingDown)
 	register(a, huma.Operation{
 		OperationID: "explainFunction", Method: http.MethodGet, Path: Prefix + "/functions/{name}/scaling", Tags: []string{"run"},
 		Summary:     "Explain a function's instances",
@@ -92,18 +96,17 @@ func (a *API) warmFunction(ctx context.Context, in *warmInput) (*warmOutput, err
 	if err != nil {
 		return nil, err
 	}
-	n, timeout := 1, warmTimeout
+	want := wire.Warm{}
 	if in.Body != nil {
-		n = max(n, in.Body.Instances)
-		if in.Body.Timeout != 0 {
-			timeout = in.Body.Timeout.Std()
-		}
+		want = *in.Body
+	}
+	n := max(1, want.Instances)
+	timeout, err := startPatience(want.Timeout)
+	if err != nil {
+		return nil, err
 	}
 	if most := v.Config.Scaling.Max; most > 0 && n > most {
 		return nil, cove.Invalid("instances", "is %d; it must be from 1 to scaling.max, %d", n, most)
-	}
-	if timeout < minWarmTimeout || timeout > maxWarmTimeout {
-		return nil, cove.Invalid("timeout", "is %s; it must be from %s to %s", cove.Duration(timeout), cove.Duration(minWarmTimeout), cove.Duration(maxWarmTimeout))
 	}
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -113,6 +116,18 @@ func (a *API) warmFunction(ctx context.Context, in *warmInput) (*warmOutput, err
 		return nil, short(failed, ready, n)
 	}
 	return &warmOutput{Body: wire.Warmed{Version: v.Number, Ready: ready, Took: time.Since(began)}}, nil
+}
+
+// startPatience is how long a request waits for instances to be started that
+// asked for this; 0 means that it did not say.
+func startPatience(asked cove.Duration) (time.Duration, error) {
+	if asked == 0 {
+		return startTimeout, nil
+	}
+	if d := asked.Std(); d < minStartTimeout || d > maxStartTimeout {
+		return 0, cove.Invalid("timeout", "is %s; it must be from %s to %s", asked, cove.Duration(minStartTimeout), cove.Duration(maxStartTimeout))
+	}
+	return asked.Std(), nil
 }
 
 // short is err with how many of the instances there are, where there are some.
@@ -125,13 +140,43 @@ func short(err *cove.Error, ready, wanted int) *cove.Error {
 	return &e
 }
 
+type recycleInput struct {
+	NameInput
+	Body *wire.Recycle `required:"false"`
+}
+
 type recycleOutput struct{ Body wire.Recycled }
 
-func (a *API) recycleFunction(_ context.Context, in *NameInput) (*recycleOutput, error) {
+func (a *API) recycleFunction(ctx context.Context, in *recycleInput) (*recycleOutput, error) {
 	if a.Functions.Active(in.Name) == nil {
 		return nil, cove.Errorf(cove.CodeNotFound, "there is no function %q", in.Name)
 	}
-	return &recycleOutput{Body: wire.Recycled{Instances: a.Instances.Recycle(in.Name)}}, nil
+	want := wire.Recycle{}
+	if in.Body != nil {
+		want = *in.Body
+	}
+	timeout, err := startPatience(want.Timeout)
+	if err != nil {
+		return nil, err
+	}
+	if want.Now {
+		return &recycleOutput{Body: wire.Recycled{Instances: a.Instances.Recycle(in.Name)}}, nil
+	}
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	n, failed := a.Instances.Replace(ctx, in.Name)
+	if failed != nil {
+		return nil, kept(failed)
+	}
+	return &recycleOutput{Body: wire.Recycled{Instances: n, Took: time.Since(began)}}, nil
+}
+
+// kept is err with what became of the instances.
+func kept(err *cove.Error) *cove.Error {
+	e := *err
+	e.Message += "; the instances that there were are kept (`now` ends them all the same)"
+	return &e
 }
 
 type explainOutput struct{ Body wire.Explanation }

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -108,9 +109,22 @@ func TestInstances(t *testing.T) {
 	})
 	t.Run("a recycling tells how many end", func(t *testing.T) {
 		var got wire.Recycled
-		c.ok(c.json("POST", functions+"/hello/recycle", ""), 200, &got)
-		if got.Instances != 2 {
-			t.Errorf("%+v", got)
+		for _, body := range []string{"", "{}", `{"now":true}`, `{"timeout":"10s"}`} {
+			c.ok(c.json("POST", functions+"/hello/recycle", body), 200, &got)
+			if got.Instances != 2 || (got.Took == 0) != strings.Contains(body, "now") {
+				t.Errorf("%s: %+v", body, got)
+			}
+		}
+	})
+	t.Run("what cannot be replaced is kept, and the error says so", func(t *testing.T) {
+		c.create("broken")
+		p := c.want(c.json("POST", functions+"/broken/recycle", ""), cove.CodeInitError)
+		if p.Error == nil || !strings.Contains(p.Detail, "are kept") {
+			t.Errorf("%+v", p)
+		}
+		p = c.want(c.json("POST", functions+"/hello/recycle", `{"timeout":"16m"}`), cove.CodeInvalid)
+		if !strings.Contains(p.Detail+fmt.Sprint(p.Errors), "timeout") {
+			t.Errorf("%+v", p)
 		}
 	})
 	t.Run("an explanation has the settings and reasons", func(t *testing.T) {

@@ -25,6 +25,11 @@ func (i instances) Warm(ctx context.Context, v *cove.Version, n int) (ready int,
 	return i.pool.Warm(ctx, v, n)
 }
 
+// Replace puts new instances of the function in the place of those there are.
+func (i instances) Replace(ctx context.Context, function string) (int, *cove.Error) {
+	return i.pool.Replace(ctx, function)
+}
+
 // Recycle ends the function's instances.
 func (i instances) Recycle(function string) int { return i.pool.Recycle(function) }
 

@@ -51,16 +51,22 @@ scaling.min; to keep memory free for some, scaling.reserved.`,
 }
 
 func (a *app) recycleCommand() *cobra.Command {
-	return a.printable(a.remote(&cobra.Command{
+	want := wire.Recycle{Timeout: cove.Duration(time.Minute)}
+	c := &cobra.Command{
 		Use:   "recycle NAME",
 		Short: "Replace a function's instances by new ones",
-		Long: `Ends the function's idle and paused instances now and the busy ones after what
-they serve: no request fails. The requests that follow get new instances.
+		Long: `Makes new instances for those that are in use, then ends those that there were,
+the busy ones after what they serve: no request fails, and none waits for a
+start. The requests that follow get new instances.
 
 For instances that hold something stale: a connection to what has moved, a
-cache, a key that was rotated elsewhere.`,
+cache, a key that was rotated elsewhere. If new ones cannot be made, the old
+ones are kept and the error is shown.
+
+Meanwhile there may be twice as many instances as scaling.max. With --now they
+are ended first, and the requests that follow wait for new ones.`,
 		Example: `  cove recycle hello
-  cove recycle hello && cove warm hello`,
+  cove recycle hello --now`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.oneFunctionName,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -68,17 +74,24 @@ cache, a key that was rotated elsewhere.`,
 			if err != nil {
 				return err
 			}
-			done, err := api.Recycle(cmd.Context(), args[0])
+			done, err := api.Recycle(cmd.Context(), args[0], want)
 			if err != nil {
 				return err
 			}
 			if a.json() {
 				return a.printJSON(done)
 			}
-			a.note("%s of %s ended", count(done.Instances, "instance"), args[0])
+			if want.Now {
+				a.note("%s of %s ended", count(done.Instances, "instance"), args[0])
+			} else {
+				a.note("%s of %s replaced in %s", count(done.Instances, "instance"), args[0], duration(done.Took))
+			}
 			return nil
 		},
-	}))
+	}
+	c.Flags().BoolVar(&want.Now, "now", false, "end them though there are no new ones yet")
+	c.Flags().TextVar(&want.Timeout, "timeout", want.Timeout, "longest `time` to wait for the new ones")
+	return a.printable(a.remote(c))
 }
 
 func (a *app) explainCommand() *cobra.Command {

@@ -32,6 +32,8 @@ type group struct {
 	pending, pendingStems, making int
 	// floors are how many instances somebody wants ready for the time being.
 	floors []int
+	// replacing holds a value while the instances are being replaced.
+	replacing chan struct{}
 	// retired is set when another version is active: nothing is kept then.
 	retired bool
 	dropped bool
@@ -78,7 +80,7 @@ func newGroup(p *Pool, v *cove.Version, arrivals *arrivals) *group {
 	active := p.o.Active(v.Function)
 	return &group{
 		pool: p, version: v, arrivals: arrivals, concurrency: max(1, v.Config.Scaling.Concurrency),
-		busy: map[*instance]struct{}{}, parts: 1, retired: active == nil || active.ID != v.ID,
+		busy: map[*instance]struct{}{}, replacing: make(chan struct{}, 1), parts: 1, retired: active == nil || active.ID != v.ID,
 	}
 }
 
@@ -223,6 +225,8 @@ func (g *group) policy(now time.Time) scale.Policy {
 	if g.failure.last(now) != nil {
 		p.Min, p.Max = 0, 0
 	}
+	outgoing := g.outgoing()
+	p.Min, p.Max = p.Min+outgoing, p.Max+outgoing
 	return p
 }
 
@@ -401,24 +405,6 @@ func (g *group) activate() bool {
 	g.retired = false
 	g.scale(time.Now())
 	return true
-}
-
-// recycle ends the idle instances and, after what they serve, the busy ones. It
-// says how many those are.
-func (g *group) recycle() int {
-	const reason = "recycled"
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	n := len(g.idle) + len(g.busy)
-	for _, in := range g.idle {
-		g.doom(in, reason)
-	}
-	g.idle = nil
-	for in := range g.busy {
-		in.draining, in.drainReason = true, reason
-	}
-	g.scale(time.Now())
-	return n
 }
 
 // dropIfDone forgets the group when nothing of it is left. The lock is held.

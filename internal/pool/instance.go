@@ -29,10 +29,12 @@ type instance struct {
 
 	// These are guarded by the group's lock. active is how many requests it
 	// serves, since when it is idle, freeze not nil when it is frozen or about to
-	// be. A draining instance serves what it has and nobody else.
+	// be. A draining instance serves what it has and nobody else; an outgoing one
+	// serves until others are there in its place.
 	active      int
 	since       time.Time
 	freeze      *freeze
+	outgoing    bool
 	draining    bool
 	drainReason string
 	dying       bool

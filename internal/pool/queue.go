@@ -195,11 +195,18 @@ func (g *group) tell(n int, err *cove.Error) {
 const evicted = "evicted for want of memory"
 
 // evictable is the instance that is cheapest to lose of those that may be ended
-// for the sake of others: the one that was idle longest. Nil if there is none.
+// for the sake of others: one that is to be replaced anyway, or the one that was
+// idle longest. Nil if there is none.
 func (g *group) evictable() (in *instance, startTook time.Duration, retired bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.idle) == 0 || len(g.idle)+len(g.busy) <= g.least() || g.pool.ledger.spared(g.version.Function) {
+	if len(g.idle) == 0 || g.pool.ledger.spared(g.version.Function) {
+		return nil, 0, false
+	}
+	if i := slices.IndexFunc(g.idle, func(in *instance) bool { return in.outgoing }); i >= 0 {
+		return g.idle[i], g.startEstimate(), g.retired
+	}
+	if len(g.idle)+len(g.busy) <= g.least() {
 		return nil, 0, false
 	}
 	return g.idle[0], g.startEstimate(), g.retired

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -224,6 +225,9 @@ func (g *group) explain(now time.Time) Explanation {
 		Version: g.version.Number, Policy: policy, Observation: o,
 		Decision: scale.Decide(policy, o, &g.arrivals.history, now),
 		Why:      scale.Explain(policy, o, &g.arrivals.history, now),
+	}
+	if n := g.outgoing(); n > 0 {
+		e.Why = append(e.Why, fmt.Sprintf("%d of them are being replaced: they serve until as many others are there, and do not count towards scaling.min and scaling.max.", n))
 	}
 	_, e.CanUseStems = g.stemKey()
 	if err := g.failure.last(now); err != nil {

@@ -46,17 +46,6 @@ func (p *Pool) prepare(ctx context.Context, v *cove.Version, n int) (ready int, 
 	}
 }
 
-// Recycle ends the idle instances of a function now and the busy ones after what
-// they serve, and says how many there were.
-func (p *Pool) Recycle(function string) (instances int) {
-	for _, g := range p.allGroups() {
-		if g.version.Function == function {
-			instances += g.recycle()
-		}
-	}
-	return instances
-}
-
 // raise wants n instances there until lower is called. It is false for a group
 // that was dropped.
 func (g *group) raise(n int) bool {
@@ -104,7 +93,7 @@ func (g *group) await(ctx context.Context, n int) (ready int, err *cove.Error) {
 func (g *group) readiness(n int) (ready int, err *cove.Error, changed <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	ready = len(g.idle) + len(g.busy)
+	ready = len(g.idle) + len(g.busy) - g.outgoing()
 	now := time.Now()
 	switch {
 	case ready >= n:

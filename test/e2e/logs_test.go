@@ -61,7 +61,7 @@ func TestLogs(t *testing.T) {
 	h.searchLogs(t)
 	began := time.Now()
 	for name, id := range ids {
-		if _, err := h.Client.Recycle(t.Context(), name); err != nil {
+		if _, err := h.Client.Recycle(t.Context(), name, wire.Recycle{Now: true}); err != nil {
 			t.Fatal(err)
 		}
 		h.wantLines(t, name, id, time.Time{})

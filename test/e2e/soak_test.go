@@ -40,7 +40,8 @@ const (
 	soakHealthy = 26 // answer what they are sent
 	soakChurn   = 8  // are deployed anew all the time
 	soakPassing = 4  // are deleted and made again
-	soakTrouble = 12 // time out, crash, run out of memory, raise
+	soakTrouble = 8  // time out, crash, raise
+	soakHungry  = 4  // run out of memory
 )
 
 // Ten minutes (SOAK) at 90 % of what the machine can do, with 50 functions on both
@@ -91,10 +92,11 @@ type soak struct {
 	report *soakReport
 	code   map[string]files // of those that make trouble, by language
 
-	healthy, trouble []cove.Config
-	churn            []*churning
-	passing          []*passing
-	calls            atomic.Int64
+	healthy, trouble, hungry []cove.Config
+
+	churn   []*churning
+	passing []*passing
+	calls   atomic.Int64
 }
 
 func newSoak(t *testing.T, h *harness) *soak {
@@ -125,10 +127,15 @@ func newSoak(t *testing.T, h *harness) *soak {
 	}
 	for range soakTrouble {
 		cfg, _ := next("trouble")
-		cfg.Route = "/" + cfg.Name + "/{do}"
 		cfg.Timeout = cove.Duration(2 * time.Second)
 		cfg.Tmp = 16 * cove.MiB
 		s.trouble = append(s.trouble, cfg)
+	}
+	for range soakHungry {
+		cfg, _ := next("hungry")
+		longer(&cfg) // How long filling the memory takes is a matter of the processors.
+		cfg.Tmp = 16 * cove.MiB
+		s.hungry = append(s.hungry, cfg)
 	}
 	return s
 }
@@ -139,7 +146,7 @@ func (s *soak) deploy(t *testing.T) {
 	for _, cfg := range s.healthy {
 		s.h.put(t, cfg, echo(cfg.Runtime, cfg.Name))
 	}
-	for _, cfg := range s.trouble {
+	for _, cfg := range slices.Concat(s.trouble, s.hungry) {
 		s.h.put(t, cfg, s.code[cfg.Runtime])
 	}
 	for _, c := range s.churn {
@@ -151,8 +158,8 @@ func (s *soak) deploy(t *testing.T) {
 	for i := range s.healthy {
 		s.must(t, s.callHealthy(ctx, i))
 	}
-	for i := range s.trouble {
-		s.must(t, s.makeTrouble(ctx, i, "ok"))
+	for _, cfg := range slices.Concat(s.trouble, s.hungry) {
+		s.must(t, s.makeTrouble(ctx, cfg.Name, "ok"))
 	}
 }
 
@@ -166,7 +173,7 @@ func (s *soak) must(t *testing.T, err error) {
 
 func (s *soak) remove(t *testing.T) {
 	t.Helper()
-	for _, cfg := range slices.Concat(s.healthy, s.trouble) {
+	for _, cfg := range slices.Concat(s.healthy, s.trouble, s.hungry) {
 		s.h.remove(t, cfg.Name)
 	}
 	for _, c := range s.churn {
@@ -353,11 +360,10 @@ func (p *passing) call(ctx context.Context, h *harness) error {
 }
 
 // makeTrouble lets a function end badly and then well.
-func (s *soak) makeTrouble(ctx context.Context, i int, do string) error {
+func (s *soak) makeTrouble(ctx context.Context, name, do string) error {
 	want := map[string]cove.Code{
 		"ok": "", "sleep": cove.CodeTimeout, "exit_hard": cove.CodeRuntimeExited, "memory_fast": cove.CodeOutOfMemory, "none": cove.CodeFunctionError,
 	}
-	name := s.trouble[i%len(s.trouble)].Name
 	for _, do := range []string{do, "ok"} {
 		r, err := s.h.Client.Invoke(ctx, name, fmt.Appendf(nil, `{"pathParameters":{"do":%q}}`, do))
 		if err != nil {
@@ -384,20 +390,20 @@ type chore struct {
 func (s *soak) chores() []chore {
 	var n atomic.Int64
 	turn := func(of int) int { return int(n.Add(1)) % of }
-	trouble := func(name, do string, every time.Duration) chore {
-		return chore{name, every, func(ctx context.Context) error { return s.makeTrouble(ctx, turn(len(s.trouble)), do) }}
+	trouble := func(name, do string, of []cove.Config, every time.Duration) chore {
+		return chore{name, every, func(ctx context.Context) error { return s.makeTrouble(ctx, of[turn(len(of))].Name, do) }}
 	}
 	return []chore{
-		trouble("timeouts", "sleep", 2*time.Second),
-		trouble("exits", "exit_hard", 2*time.Second),
-		trouble("out of memory", "memory_fast", 4*time.Second),
-		trouble("exceptions", "none", 200*time.Millisecond),
+		trouble("timeouts", "sleep", s.trouble, 2*time.Second),
+		trouble("exits", "exit_hard", s.trouble, 2*time.Second),
+		trouble("out of memory", "memory_fast", s.hungry, 4*time.Second),
+		trouble("exceptions", "none", s.trouble, 200*time.Millisecond),
 		{"deploys", 2 * time.Second, func(ctx context.Context) error { return s.churn[turn(len(s.churn))].deploy(ctx, s.h) }},
 		{"calls of the deployed", 20 * time.Millisecond, func(ctx context.Context) error { return s.churn[turn(len(s.churn))].call(ctx, s.h) }},
 		{"deletes", 4 * time.Second, func(ctx context.Context) error { return s.passing[0].turn(ctx, s.h) }},
 		{"deletes", 4 * time.Second, func(ctx context.Context) error { return s.passing[1+turn(len(s.passing)-1)].turn(ctx, s.h) }},
 		{"recycles", 4 * time.Second, func(ctx context.Context) error {
-			_, err := s.h.Client.Recycle(ctx, s.healthy[turn(len(s.healthy))].Name)
+			_, err := s.h.Client.Recycle(ctx, s.healthy[turn(len(s.healthy))].Name, wire.Recycle{})
 			return err
 		}},
 		{"warm-ups", 4 * time.Second, func(ctx context.Context) error {

@@ -35,6 +35,14 @@ func (s *Server) Warm(ctx context.Context, v *cove.Version, n int) (ready int, e
 // Recycle ends two instances of every function.
 func (s *Server) Recycle(string) int { return 2 }
 
+// Replace is Recycle, and fails for a function named "broken".
+func (s *Server) Replace(_ context.Context, function string) (int, *cove.Error) {
+	if function == "broken" {
+		return 0, BrokenImport()
+	}
+	return 2, nil
+}
+
 // Explain is the same for every function.
 func (s *Server) Explain(*cove.Version) (wire.Explanation, *cove.Error) {
 	return wire.Explanation{

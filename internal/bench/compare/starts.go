@@ -203,7 +203,7 @@ func (r *run) awaitPaused(ctx context.Context, function string) error {
 // recycle ends the function's instances, none of which is busy, and returns when
 // they are gone.
 func (r *run) recycle(ctx context.Context, function string) error {
-	if _, err := r.daemon.client.Recycle(ctx, function); err != nil {
+	if _, err := r.daemon.client.Recycle(ctx, function, wire.Recycle{Now: true}); err != nil {
 		return err
 	}
 	return until(ctx, endWait, func() (bool, error) {

@@ -145,7 +145,7 @@ function Actions({ fn }: { fn: Fn }) {
           </Menu.Item>
           <Menu.Item
             leftSection={<IconRefresh size={16} />}
-            onClick={() => recycle.mutate(undefined, { onSuccess: () => notifyDone("The next calls start new instances"), onError: notifyError })}
+            onClick={() => recycle.mutate(undefined, { onSuccess: () => notifyDone("The next calls get new instances"), onError: notifyError })}
           >
             Recycle its instances
           </Menu.Item>

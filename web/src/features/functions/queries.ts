@@ -148,7 +148,7 @@ export function useSwitch() {
   });
 }
 
-/** Ends the instances of a function, so that the next request starts a new one. */
+/** Puts new instances of a function in the place of those there are. */
 export function useRecycle(name: string) {
   const queryClient = useQueryClient();
   return useMutation({

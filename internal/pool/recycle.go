@@ -1,0 +1,145 @@
+package pool
+
+import (
+	"context"
+	"time"
+
+	"github.com/covefn/cove"
+)
+
+// Recycle ends the idle instances of a function now and the busy ones after what
+// they serve, and says how many there were. The requests that follow wait for new
+// ones.
+func (p *Pool) Recycle(function string) (instances int) {
+	for _, g := range p.allGroups() {
+		if g.version.Function == function {
+			g.mu.Lock()
+			g.mark()
+			instances += g.dismiss()
+			g.mu.Unlock()
+		}
+	}
+	return instances
+}
+
+// Replace is Recycle without a wait for the requests that follow: first it makes
+// as many new instances as serve or did lately, which may be beyond scaling.max
+// for that while. If they cannot be made, or ctx ends, the error says why, and
+// those that were there are kept.
+func (p *Pool) Replace(ctx context.Context, function string) (instances int, err *cove.Error) {
+	for _, g := range p.allGroups() {
+		if g.version.Function != function {
+			continue
+		}
+		n, err := g.replace(ctx)
+		instances += n
+		if err != nil {
+			return instances, err
+		}
+	}
+	return instances, nil
+}
+
+// replace is Pool.Replace for one version.
+func (g *group) replace(ctx context.Context) (instances int, err *cove.Error) {
+	select {
+	case g.replacing <- struct{}{}: // One at a time.
+		defer func() { <-g.replacing }()
+	case <-ctx.Done():
+		return 0, cove.Errorf(cove.CodeTimeout, "the instances were still being replaced for somebody else when the time was over")
+	}
+	g.mu.Lock()
+	n := g.mark()
+	if g.retired {
+		n = 0 // Another version is active: nobody is waiting for successors.
+	}
+	g.mu.Unlock()
+	if n > 0 && g.raise(n) {
+		defer g.lower(n)
+		_, err = g.await(ctx, n)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err != nil {
+		g.keep()
+		return 0, err
+	}
+	return g.dismiss(), nil
+}
+
+// mark makes all instances outgoing, and says how many are needed in their place:
+// one for each that serves or did until lately, so is not paused, and the minimum.
+// The lock is held.
+func (g *group) mark() (successors int) {
+	live := 0
+	for _, in := range g.idle {
+		in.outgoing = true
+		live++
+		if in.freeze == nil {
+			successors++
+		}
+	}
+	for in := range g.busy {
+		if !in.draining {
+			in.outgoing = true
+			live++
+			successors++
+		}
+	}
+	return max(successors, min(live, g.least()))
+}
+
+// keep undoes mark. The lock is held.
+func (g *group) keep() {
+	for _, in := range g.idle {
+		in.outgoing = false
+	}
+	for in := range g.busy {
+		in.outgoing = false
+	}
+	g.scale(time.Now())
+}
+
+// dismiss ends the outgoing instances, the busy ones after what they serve, and
+// says how many those are. The lock is held.
+func (g *group) dismiss() (instances int) {
+	const reason = "recycled"
+	stay := g.idle[:0]
+	for _, in := range g.idle {
+		if !in.outgoing {
+			stay = append(stay, in)
+			continue
+		}
+		g.doom(in, reason)
+		instances++
+	}
+	clear(g.idle[len(stay):])
+	g.idle = stay
+	for in := range g.busy {
+		if in.outgoing {
+			in.outgoing, in.draining, in.drainReason = false, true, reason
+			instances++
+		}
+	}
+	g.scale(time.Now())
+	return instances
+}
+
+// outgoing is how many instances are being replaced. They serve meanwhile, but
+// count neither towards the minimum nor the maximum. The lock is held.
+func (g *group) outgoing() (n int) {
+	if len(g.replacing) == 0 {
+		return 0 // As nearly always, and this is asked for each request that waits.
+	}
+	for _, in := range g.idle {
+		if in.outgoing {
+			n++
+		}
+	}
+	for in := range g.busy {
+		if in.outgoing {
+			n++
+		}
+	}
+	return n
+}
