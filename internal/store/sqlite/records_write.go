@@ -48,6 +48,8 @@ type batch struct {
 	known, fresh map[store.Series]seriesID
 	// last and above are those of Records.
 	last, above int64
+	// pauses says that there is time for a breath between statements.
+	pauses bool
 }
 
 func (b *batch) rollups(rollups []store.Rollup) error {
@@ -78,11 +80,22 @@ func (b *batch) rollups(rollups []store.Rollup) error {
 const rowsPerInsert = 32
 
 const (
+	// breath is how many times as long as it took to write some records, 0.3 ms, the
+	// pause after it is. Requests are served meanwhile where there is one processor
+	// for everything.
+	breath = 4
+	// unhurried is how many records are written with pauses at most: where there are
+	// more they come faster than that.
+	unhurried = 2048
+)
+
+const (
 	insertInvocations = `INSERT INTO invocations (n, ` + invocationColumns + `) VALUES `
 	invocationRow     = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 )
 
 func (b *batch) invocations(invocations []cove.Invocation) error {
+	b.pauses = len(invocations) <= unhurried
 	for len(invocations) > 0 {
 		run := invocations[:sameClock(invocations)]
 		invocations = invocations[len(run):]
@@ -148,6 +161,7 @@ func (b *batch) insert(invocations []cove.Invocation, rows int) error {
 	defer put.Close()
 	var args []any
 	for chunk := range slices.Chunk(invocations, rows) {
+		began := time.Now()
 		args = args[:0]
 		for i := range chunk {
 			v := &chunk[i]
@@ -167,6 +181,9 @@ func (b *batch) insert(invocations []cove.Invocation, rows int) error {
 		}
 		if _, err := put.ExecContext(b.ctx, args...); err != nil {
 			return err
+		}
+		if b.pauses && rows > 1 {
+			time.Sleep(breath * time.Since(began))
 		}
 	}
 	return nil
