@@ -81,9 +81,10 @@ const rowsPerInsert = 32
 
 const (
 	// breath is how many times as long as it took to write some records, 0.3 ms, the
-	// pause after it is. Requests are served meanwhile where there is one processor
-	// for everything.
-	breath = 4
+	// pause after it is, and longestBreath how long it is at most. Requests are served
+	// meanwhile where there is one processor for everything.
+	breath        = 4
+	longestBreath = 2 * time.Millisecond
 	// unhurried is how many records are written with pauses at most: where there are
 	// more they come faster than that.
 	unhurried = 2048
@@ -183,7 +184,7 @@ func (b *batch) insert(invocations []cove.Invocation, rows int) error {
 			return err
 		}
 		if b.pauses && rows > 1 {
-			time.Sleep(breath * time.Since(began))
+			time.Sleep(min(breath*time.Since(began), longestBreath))
 		}
 	}
 	return nil
