@@ -33,6 +33,12 @@ func early(t *testing.T, starter Starter) {
 		return names
 	}
 	atOnce := modules(false)
+	for range 20 { // On a busy machine INIT may come so late that the shim has taken itself for a stem cell.
+		if !slices.Contains(atOnce, "json") {
+			break
+		}
+		atOnce = modules(false)
+	}
 	ahead := slices.DeleteFunc(modules(true), func(name string) bool { return slices.Contains(atOnce, name) })
 	if !slices.Contains(ahead, "json") {
 		t.Errorf("a stem cell has only %q ahead of a sandbox that is made for a request", ahead)
