@@ -64,7 +64,7 @@ func (a *API) registerInstances() {
 	register(a, huma.Operation{
 		OperationID: "recycleFunction", Method: http.MethodPost, Path: Prefix + "/functions/{name}/recycle", Tags: []string{"run"},
 		Summary:     "Replace a function's instances",
-		Description: "Makes new instances for those that are in use, then ends those that there were, the busy ones after what they serve, and answers: no request fails or waits, and those that follow the answer get new instances. For instances that hold what has changed elsewhere: a connection, a cache, a rotated key. Meanwhile there may be twice as many as scaling.max. If new ones cannot be made in time, the old ones are kept. `now` ends them at once instead, and the requests that follow wait for new ones.",
+		Description: "Makes as many new instances as the load of late needs, then ends those that there were, the busy ones after what they serve, and answers: no request fails or waits, and those that follow the answer get new instances. For instances that hold what has changed elsewhere: a connection, a cache, a rotated key. Meanwhile there may be twice as many as scaling.max. If new ones cannot be made in time, the old ones are kept. `now` ends them at once instead, and the requests that follow wait for new ones.",
 	}, wire.Recycled{Instances: 2, Took: 12 * time.Millisecond}, a.recycleFunction, cove.CodeInvalid, cove.CodeNotFound,
 		cove.CodeInitError, cove.CodeInitTimeout, cove.CodeTimeout, cove.CodeSandboxStartFailed, cove.CodeOverloaded, cove.CodeUnavailable, cove.CodeShuttingDown)
 	register(a, huma.Operation{

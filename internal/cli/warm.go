@@ -55,9 +55,9 @@ func (a *app) recycleCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "recycle NAME",
 		Short: "Replace a function's instances by new ones",
-		Long: `Makes new instances for those that are in use, then ends those that there were,
-the busy ones after what they serve: no request fails, and none waits for a
-start. The requests that follow get new instances.
+		Long: `Makes as many new instances as the load of late needs, then ends those that
+there were, the busy ones after what they serve: no request fails, and none
+waits for a start. The requests that follow get new instances.
 
 For instances that hold something stale: a connection to what has moved, a
 cache, a key that was rotated elsewhere. If new ones cannot be made, the old

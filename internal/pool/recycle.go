@@ -14,7 +14,7 @@ func (p *Pool) Recycle(function string) (instances int) {
 	for _, g := range p.allGroups() {
 		if g.version.Function == function {
 			g.mu.Lock()
-			g.mark()
+			g.mark(time.Now())
 			instances += g.dismiss()
 			g.mu.Unlock()
 		}
@@ -23,9 +23,9 @@ func (p *Pool) Recycle(function string) (instances int) {
 }
 
 // Replace is Recycle without a wait for the requests that follow: first it makes
-// as many new instances as serve or did lately, which may be beyond scaling.max
-// for that while. If they cannot be made, or ctx ends, the error says why, and
-// those that were there are kept.
+// as many new instances as those of late kept busy, for which there may be more
+// than scaling.max for a while. If they cannot be made, or ctx ends, the error says
+// why, and those that were there are kept.
 func (p *Pool) Replace(ctx context.Context, function string) (instances int, err *cove.Error) {
 	for _, g := range p.allGroups() {
 		if g.version.Function != function {
@@ -49,14 +49,14 @@ func (g *group) replace(ctx context.Context) (instances int, err *cove.Error) {
 		return 0, cove.Errorf(cove.CodeTimeout, "the instances were still being replaced for somebody else when the time was over")
 	}
 	g.mu.Lock()
-	n := g.mark()
+	n := g.mark(time.Now())
 	if g.retired {
 		n = 0 // Another version is active: nobody is waiting for successors.
 	}
 	g.mu.Unlock()
 	if n > 0 && g.raise(n) {
 		defer g.lower(n)
-		_, err = g.await(ctx, n)
+		err = g.awaitPatiently(ctx, n)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -67,26 +67,49 @@ func (g *group) replace(ctx context.Context) (instances int, err *cove.Error) {
 	return g.dismiss(), nil
 }
 
+// overloadPause is how long to wait until it is tried again where too much else
+// was being started.
+const overloadPause = time.Second
+
+// awaitPatiently is await, but what is in the way for a while only is waited for.
+func (g *group) awaitPatiently(ctx context.Context, n int) *cove.Error {
+	for {
+		_, err := g.await(ctx, n)
+		if err == nil || err.Code != cove.CodeOverloaded {
+			return err
+		}
+		select {
+		case <-time.After(overloadPause):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
 // mark makes all instances outgoing, and says how many are needed in their place:
-// one for each that serves or did until lately, so is not paused, and the minimum.
-// The lock is held.
-func (g *group) mark() (successors int) {
-	live := 0
+// the minimum, and where some serve or did until lately, so are not paused, as many
+// as the requests of late kept busy, and those of now do. The lock is held.
+func (g *group) mark(now time.Time) (successors int) {
+	live, used, busy := 0, 0, 0
 	for _, in := range g.idle {
 		in.outgoing = true
 		live++
 		if in.freeze == nil {
-			successors++
+			used++
 		}
 	}
 	for in := range g.busy {
 		if !in.draining {
 			in.outgoing = true
 			live++
-			successors++
+			used++
+			busy++
 		}
 	}
-	return max(successors, min(live, g.least()))
+	g.arrivals.mu.Lock()
+	needed := g.arrivals.history.Needed(now, g.concurrency)
+	g.arrivals.mu.Unlock()
+	return min(max(min(used, max(needed, busy)), min(live, g.least())), g.version.Config.Scaling.Max)
 }
 
 // keep undoes mark. The lock is held.

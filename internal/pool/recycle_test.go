@@ -43,7 +43,7 @@ func TestReplace(t *testing.T) {
 		if d.Destroyed.Load() != 2 {
 			t.Errorf("%d destroyed", d.Destroyed.Load())
 		}
-		if n := len(ids(p)); n != 2 || shared(old, ids(p)) {
+		if n := len(ids(p)); n != 1 || shared(old, ids(p)) { // One is enough for calls one by one.
 			t.Errorf("%v became %v", old, ids(p))
 		}
 	})
@@ -120,8 +120,51 @@ func TestReplace(t *testing.T) {
 			t.Errorf("%d replaced, %v", n, err)
 		}
 		time.Sleep(30 * time.Second)
-		if d.Created.Load() != 4 || d.Destroyed.Load() != 2 {
+		if d.Created.Load() != 3 || d.Destroyed.Load() != 2 {
 			t.Errorf("%d created, %d destroyed", d.Created.Load(), d.Destroyed.Load())
+		}
+	})
+
+	run(t, "there are as many new ones as the load needs, and no more than scaling.max", func(t *testing.T) {
+		d := &pooltest.Driver{StartDelay: time.Second}
+		p := setupRunning(t, d, cove.GiB, 0)
+		v := version(func(c *cove.Config) { c.Scaling.Max = 2 })
+		stop := make(chan struct{})
+		for range 2 {
+			go func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+						_, _, _ = call(p, v, "sleep 100ms")
+					}
+				}
+			}()
+		}
+		defer close(stop)
+		time.Sleep(10 * time.Second)
+		old := ids(p)
+		for range 2 { // Once while others are still being made.
+			go func() { _, _ = p.Replace(t.Context(), "hello") }()
+		}
+		time.Sleep(10 * time.Second)
+		if n := len(ids(p)); n != 2 || shared(old, ids(p)) || d.Created.Load() != 6 {
+			t.Errorf("%v became %v; %d were made", old, ids(p), d.Created.Load())
+		}
+	})
+
+	run(t, "who finds too much else being started waits", func(t *testing.T) {
+		p := setupRunning(t, &pooltest.Driver{}, cove.GiB, 0)
+		v := version(nil)
+		warm(t, p, v, 1)
+		p.turns = newTurns(4, 1)
+		if err := p.turns.take(t.Context(), "other", true); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(2*v.Config.QueueTimeout.Std(), func() { p.turns.leave("other", true) })
+		if n, err := p.Replace(t.Context(), "hello"); n != 1 || err != nil {
+			t.Errorf("%d replaced, %v", n, err)
 		}
 	})
 

@@ -1,6 +1,7 @@
 package scale
 
 import (
+	"math"
 	"math/bits"
 	"time"
 )
@@ -137,6 +138,13 @@ func (h *History) gaps(i int) *level {
 		return nil
 	}
 	return &h.levels[i]
+}
+
+// Needed is how many instances the requests of late kept busy, by the higher of the
+// two windows' averages: at least one.
+func (h *History) Needed(now time.Time, concurrency int) int {
+	stable, burst := h.window.averages(now)
+	return max(1, int(math.Ceil(max(stable, burst)/float64(max(1, concurrency)))))
 }
 
 // seen says whether there was a request at all.

@@ -172,3 +172,23 @@ func BenchmarkDecide(b *testing.B) {
 		Decide(Policy{Max: 1, Idle: time.Minute, Pause: -1, Adaptive: true}, o, h, noon)
 	}
 }
+
+func TestNeeded(t *testing.T) {
+	t.Parallel()
+	var h History
+	now := time.Unix(1_700_000_000, 0)
+	if n := h.Needed(now, 1); n != 1 {
+		t.Errorf("of nothing: %d", n)
+	}
+	for range 5 {
+		h.Arrive(now, 5)
+	}
+	now = now.Add(11 * time.Second) // The bucket that has just begun counts as a whole one.
+	if a, b := h.Needed(now, 1), h.Needed(now, 2); a != 5 || b != 3 {
+		t.Errorf("five in flight need %d instances, and %d of which each serves two", a, b)
+	}
+	h.Leave(now, 0)
+	if n := h.Needed(now.Add(time.Hour), 1); n != 1 {
+		t.Errorf("an hour later: %d", n)
+	}
+}
