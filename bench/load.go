@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/covefn/cove"
@@ -227,7 +228,11 @@ func tail(ctx context.Context, s *setting) ([]row, error) {
 		}
 		for _, arm := range loadArms(g) {
 			for _, server := range g.servers {
-				rows = append(rows, found.row(fmt.Sprintf("p99 at 70 %% of its own peak: %s / %s", arm.label, server.name), server.name, arm.name))
+				name := arm.label + " / " + server.name
+				rows = append(rows,
+					found.row("p99 at 70 % of its own peak: "+name, server.name, arm.name),
+					found.sent.row(want{name: "the same, from when a call is sent: " + name, baseline: server.name, cove: arm.name, q: 0.5}),
+				)
 			}
 		}
 	}
@@ -236,7 +241,10 @@ func tail(ctx context.Context, s *setting) ([]row, error) {
 
 // tails are the slices of every server under 70 % of its peak.
 type tails struct {
-	p99s comparison
+	// p99s are of the time from when a call is due, sent of that from when it is
+	// sent: a stall of the client, or of the whole machine, delays many that are due,
+	// and of those that have been sent as many as there are connections.
+	p99s, sent comparison
 	// rates are the calls per second that were offered, and medians of the slices'
 	// medians those.
 	rates   map[string]float64
@@ -276,7 +284,7 @@ func (s *setting) tails(ctx context.Context, g language) (*tails, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tails{rates: map[string]float64{}, medians: map[string][]time.Duration{}}
+	t := &tails{rates: map[string]float64{}, medians: map[string][]time.Duration{}, sent: comparison{}}
 	for range 2 {
 		for _, l := range servers {
 			load := bench.ClosedLoop(ctx, l.target.call, callers, pick(s, time.Second, 2500*time.Millisecond))
@@ -291,16 +299,37 @@ func (s *setting) tails(ctx context.Context, g language) (*tails, error) {
 		rate := t.rates[l.name]
 		arms = append(arms, bench.Arm{Name: l.name, Sample: func(ctx context.Context) (bench.Sample, error) {
 			turn++
-			load := bench.OpenLoop(ctx, l.target.call, bench.Open{
+			sent := stopwatches{call: l.target.call}
+			load := bench.OpenLoop(ctx, sent.time, bench.Open{
 				Rate: rate, For: max(pick(s, 500*time.Millisecond, time.Second), enough(rate)), InFlight: callers, Seed: seed + turn,
 			})
 			if load.Failed > 0 {
 				return bench.Sample{}, fmt.Errorf("%d of %d calls failed: %s", load.Failed, load.Calls, load.Error)
 			}
 			t.medians[l.name] = append(t.medians[l.name], load.Latency.P50)
+			series := t.sent[l.name]
+			series.Arm, series.Samples = l.name, append(series.Samples, bench.Sample{Took: bench.Quantile(sent.took, 0.99)})
+			t.sent[l.name] = series
 			return bench.Sample{Took: bench.Quantile(load.Took, 0.99)}, nil
 		}})
 	}
 	t.p99s, err = interleave(ctx, arms, bench.Rounds{N: pick(s, 12, 50)})
 	return t, err
+}
+
+// stopwatches time calls that go on at once.
+type stopwatches struct {
+	call bench.Call
+	mu   sync.Mutex
+	took []time.Duration
+}
+
+func (s *stopwatches) time(ctx context.Context) error {
+	began := time.Now()
+	err := s.call(ctx)
+	took := time.Since(began)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.took = append(s.took, took)
+	return err
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -36,29 +37,43 @@ func pidFile(o Options, id string) string { return filepath.Join(bundleOf(o, id)
 
 // follow waits for the end of a sandbox whose runtime has detached from it.
 func (s *sandbox) follow() (driver.Exit, error) {
-	data, err := os.ReadFile(pidFile(s.driver.options, s.id))
+	process, err := s.watch()
 	if err != nil {
 		return driver.Exit{Code: -1}, err
+	}
+	if process == nil && !s.question.asked() {
+		return killed, nil
+	}
+	exit, err := s.askForEnd()
+	if process != nil {
+		<-process.Done()
+		_ = process.Close()
+	}
+	return exit, err
+}
+
+// watch is the sandbox's process, nil if it has ended.
+func (s *sandbox) watch() (*host.Process, error) {
+	data, err := os.ReadFile(pidFile(s.driver.options, s.id))
+	if err != nil {
+		return nil, err
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
 	if err != nil {
-		return driver.Exit{Code: -1}, fmt.Errorf("the runtime left no number of a process: %w", err)
+		return nil, fmt.Errorf("the runtime left no number of a process: %w", err)
 	}
 	process, err := host.WatchProcess(pid)
 	if errors.Is(err, os.ErrProcessDone) {
-		return killed, nil
+		return nil, nil
 	}
 	if err != nil {
-		return driver.Exit{Code: -1}, err
+		return nil, err
 	}
-	defer func() { _ = process.Close() }()
 	// Only now, while it is watched, is the number known to be still its own.
 	if all, err := s.group.Processes(); err != nil || !slices.Contains(all, pid) {
-		return killed, err
+		return nil, errors.Join(err, process.Close())
 	}
-	exit, err := s.askForEnd()
-	<-process.Done()
-	return exit, err
+	return process, nil
 }
 
 // killed is the end of what died without saying how.
@@ -68,21 +83,62 @@ var killed = driver.Exit{Code: 128 + int(unix.SIGKILL), Signal: int(unix.SIGKILL
 // by what holds the function, and need not be believed at any length.
 const maxAnswer = 64 << 10
 
-// askForEnd asks gVisor for the end of the first process inside, and waits for
-// it. A sandbox that is killed does not answer.
-func (s *sandbox) askForEnd() (driver.Exit, error) {
+// question is a connection that is made once, and not after close.
+type question struct {
+	mu   sync.Mutex
+	conn net.Conn
+	over bool
+}
+
+func (q *question) asked() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.conn != nil
+}
+
+func (q *question) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.over = true
+	if q.conn != nil {
+		_ = q.conn.Close()
+	}
+}
+
+// ask asks gVisor for the end of the first process inside, if nobody has yet. The
+// answer is what comes on the connection, when there is one.
+func (s *sandbox) ask() (net.Conn, error) {
+	q := &s.question
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.conn != nil {
+		return q.conn, nil
+	}
+	if q.over {
+		return nil, net.ErrClosed
+	}
 	conn, err := s.dialControl()
 	if err != nil {
-		return killed, err
+		return nil, err
 	}
-	defer func() { _ = conn.Close() }()
 	call := struct {
 		Method string `json:"method"`
 		Arg    string `json:"arg"`
 	}{"containerManager.Wait", s.id}
-	if err := json.NewEncoder(conn).Encode(call); err != nil {
-		return killed, nil
+	// To what cannot be sent there is no answer, and that is told where it is read.
+	_ = json.NewEncoder(conn).Encode(call)
+	q.conn = conn
+	return conn, nil
+}
+
+// askForEnd asks, and waits for the answer. A sandbox that is killed does not
+// answer.
+func (s *sandbox) askForEnd() (driver.Exit, error) {
+	conn, err := s.ask()
+	if err != nil {
+		return killed, err
 	}
+	defer func() { _ = conn.Close() }() // Its process waits for that.
 	var answer struct {
 		Success bool   `json:"success"`
 		Err     string `json:"err"`

@@ -34,6 +34,7 @@ func TestAskForEnd(t *testing.T) {
 			state := filepath.Join(t.TempDir(), strings.Repeat("long/", 30))
 			s := answering(t, state, c.answer)
 			got, err := s.askForEnd()
+			s.question.close()
 			if got != c.want || (err != nil) != c.failed {
 				t.Errorf("got %+v, %v; want %+v", got, err, c.want)
 			}

@@ -240,7 +240,17 @@ func (d *Driver) create(ctx context.Context, spec driver.Spec) (_ *sandbox, err 
 	if err := s.start(d.flavour.command(d.options, spec), spec.Limits.Background); err != nil {
 		return nil, err
 	}
-	return s, s.awaitShim(ctx)
+	if err := s.awaitShim(ctx); err != nil {
+		return nil, err
+	}
+	if d.flavour.detachable() {
+		// Before anybody can tell it to do what ends it: the runtime may not have
+		// detached yet when it does.
+		if _, err := s.ask(); err != nil {
+			d.log.Debug("a sandbox could not be asked yet how it ends", "sandbox", s.id, "err", err)
+		}
+	}
+	return s, nil
 }
 
 // prepare makes the bundle and, with egress, the network.

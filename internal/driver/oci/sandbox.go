@@ -35,6 +35,9 @@ type sandbox struct {
 	conn   net.Conn
 	logs   []*logStream // stdout and stderr
 
+	// question is where a sandbox whose runtime detaches answers how it ended.
+	question question
+
 	// ended is closed when the runtime has ended and nothing is left of what
 	// ran inside; exit is set before. Nil when nothing was started.
 	ended chan struct{}
@@ -119,6 +122,7 @@ func (s *sandbox) start(cmd *exec.Cmd, background bool) error {
 
 // reap waits for the sandbox's end and says what it was.
 func (s *sandbox) reap() {
+	defer s.question.close()
 	err := s.cmd.Wait()
 	exit := driver.Exit{Code: -1}
 	if s.cmd.ProcessState == nil {

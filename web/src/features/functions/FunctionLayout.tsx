@@ -116,6 +116,11 @@ function Address(props: { url: string }) {
   );
 }
 
+function replaced(instances: number): string {
+  if (instances === 0) return "There was no instance to replace";
+  return instances === 1 ? "The instance was replaced" : `${instances} instances were replaced`;
+}
+
 function Actions({ fn }: { fn: Fn }) {
   const mayChange = useMay("developer");
   const change = useSwitch();
@@ -127,7 +132,7 @@ function Actions({ fn }: { fn: Fn }) {
     <Group gap="xs">
       <Menu position="bottom-end" shadow="md" width={240}>
         <Menu.Target>
-          <ActionIcon variant="default" size={36} aria-label={`More actions for ${fn.name}`}>
+          <ActionIcon variant="default" size={36} loading={recycle.isPending} aria-label={`More actions for ${fn.name}`}>
             <IconDots size={18} />
           </ActionIcon>
         </Menu.Target>
@@ -145,7 +150,7 @@ function Actions({ fn }: { fn: Fn }) {
           </Menu.Item>
           <Menu.Item
             leftSection={<IconRefresh size={16} />}
-            onClick={() => recycle.mutate(undefined, { onSuccess: () => notifyDone("The next calls get new instances"), onError: notifyError })}
+            onClick={() => recycle.mutate(undefined, { onSuccess: (done) => notifyDone(replaced(done.instances)), onError: notifyError })}
           >
             Recycle its instances
           </Menu.Item>

@@ -152,9 +152,7 @@ export function useSwitch() {
 export function useRecycle(name: string) {
   const queryClient = useQueryClient();
   return useMutation({
-    mutationFn: async () => {
-      await recycleFunction({ path: { name }, throwOnError: true });
-    },
+    mutationFn: async () => (await recycleFunction({ path: { name }, throwOnError: true })).data,
     onSuccess: () => queryClient.invalidateQueries({ queryKey: functionOptions(name).queryKey, exact: true }),
   });
 }
