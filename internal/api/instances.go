@@ -174,6 +174,9 @@ func (a *API) recycleFunction(ctx context.Context, in *recycleInput) (*recycleOu
 
 // kept is err with what became of the instances.
 func kept(err *cove.Error) *cove.Error {
+	if err.Code == cove.CodeShuttingDown {
+		return err
+	}
 	e := *err
 	e.Message += "; the instances that there were are kept (`now` ends them all the same)"
 	return &e

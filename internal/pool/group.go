@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
@@ -32,8 +33,10 @@ type group struct {
 	pending, pendingStems, making int
 	// floors are how many instances somebody wants ready for the time being.
 	floors []int
-	// replacing holds a value while the instances are being replaced.
-	replacing chan struct{}
+	// replacing holds a value while the instances are being replaced, and
+	// endReplacing is not nil then.
+	replacing    chan struct{}
+	endReplacing context.CancelFunc
 	// retired is set when another version is active: nothing is kept then.
 	retired bool
 	dropped bool
@@ -390,6 +393,9 @@ func (g *group) retire() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.retired = true
+	if g.endReplacing != nil {
+		g.endReplacing()
+	}
 	g.scale(time.Now())
 	g.dropIfDone()
 }

@@ -48,11 +48,14 @@ func (g *group) replace(ctx context.Context) (instances int, err *cove.Error) {
 	case <-ctx.Done():
 		return 0, cove.Errorf(cove.CodeTimeout, "the instances were still being replaced for somebody else when the time was over")
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	g.mu.Lock()
 	n := g.mark(time.Now())
 	if g.retired {
 		n = 0 // Another version is active: nobody is waiting for successors.
 	}
+	g.endReplacing = cancel
 	g.mu.Unlock()
 	if n > 0 && g.raise(n) {
 		defer g.lower(n)
@@ -60,7 +63,8 @@ func (g *group) replace(ctx context.Context) (instances int, err *cove.Error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if err != nil {
+	g.endReplacing = nil
+	if err != nil && !g.retired {
 		g.keep()
 		return 0, err
 	}
@@ -109,7 +113,9 @@ func (g *group) mark(now time.Time) (successors int) {
 	g.arrivals.mu.Lock()
 	needed := g.arrivals.history.Needed(now, g.concurrency)
 	g.arrivals.mu.Unlock()
-	return min(max(min(used, max(needed, busy)), min(live, g.least())), g.version.Config.Scaling.Max)
+	successors = min(used, max(needed, busy))
+	successors = max(successors, min(live, g.least()))
+	return min(successors, g.version.Config.Scaling.Max)
 }
 
 // keep undoes mark. The lock is held.

@@ -154,6 +154,28 @@ func TestReplace(t *testing.T) {
 		}
 	})
 
+	run(t, "what is deleted meanwhile is not replaced", func(t *testing.T) {
+		d := &pooltest.Driver{StartDelay: 20 * time.Second}
+		p := setupRunning(t, d, cove.GiB, 0)
+		v := version(nil)
+		p.Switch(nil, v)
+		warm(t, p, v, 1)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if n, err := p.Replace(t.Context(), "hello"); n != 1 || err != nil {
+				t.Errorf("%d ended, %v", n, err)
+			}
+		}()
+		time.Sleep(time.Second)
+		p.Switch(v, nil)
+		synctest.Wait()
+		if d.Destroyed.Load() != 1 {
+			t.Error("the old one is kept")
+		}
+		<-done
+	})
+
 	run(t, "who finds too much else being started waits", func(t *testing.T) {
 		p := setupRunning(t, &pooltest.Driver{}, cove.GiB, 0)
 		v := version(nil)

@@ -161,7 +161,11 @@ func (b *batch) insert(invocations []cove.Invocation, rows int) error {
 	}
 	defer put.Close()
 	var args []any
+	var took time.Duration // by the statement before
 	for chunk := range slices.Chunk(invocations, rows) {
+		if b.pauses && rows > 1 {
+			time.Sleep(min(breath*took, longestBreath))
+		}
 		began := time.Now()
 		args = args[:0]
 		for i := range chunk {
@@ -183,9 +187,7 @@ func (b *batch) insert(invocations []cove.Invocation, rows int) error {
 		if _, err := put.ExecContext(b.ctx, args...); err != nil {
 			return err
 		}
-		if b.pauses && rows > 1 {
-			time.Sleep(min(breath*time.Since(began), longestBreath))
-		}
+		took = time.Since(began)
 	}
 	return nil
 }
