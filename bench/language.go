@@ -10,7 +10,8 @@ import (
 	"github.com/covefn/cove/internal/runtime"
 )
 
-// programs are what runs in the arms, a directory for each language.
+// programs are what runs in the arms: a directory for each language, and the handler
+// of the replayed trace.
 //
 //go:embed programs
 var programs embed.FS
@@ -62,6 +63,23 @@ func (l *lab) languages() ([]language, error) {
 		}
 	}
 	return []language{python, node}, nil
+}
+
+// sleeper is python with a handler that sleeps for as long as it is told to, behind
+// the first of its servers.
+func (l *lab) sleeper(python language) (language, error) {
+	var err error
+	if python.dir, err = l.mkdir("sleeper"); err != nil {
+		return python, err
+	}
+	for _, from := range []string{"programs/python", "programs/sleeper"} {
+		if err := writePrograms(from, python.dir); err != nil {
+			return python, err
+		}
+	}
+	python.servers = python.servers[:1]
+	python.code, err = os.ReadFile(filepath.Join(python.dir, python.handler))
+	return python, err
 }
 
 func writePrograms(from, to string) error {

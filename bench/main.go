@@ -83,7 +83,7 @@ func experiments() []experiment {
 		{"paused", "a call to a paused instance", paused},
 		{"memory", "memory of an idle instance", memory},
 		{"routes", "10,000 functions", routes},
-		{"trace", "a day of real traffic", trace},
+		{"trace", "a day of real traffic, simulated and replayed", azure},
 	}
 }
 

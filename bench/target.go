@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -25,7 +26,9 @@ const payload = "The quick brown fox jumps over the lazy dog."
 // from them. It is safe for concurrent use.
 type target struct {
 	address string
-	request []byte
+	// head is a request's, but for the length of its body; request is a whole one
+	// with the payload.
+	head, request []byte
 	// idle are the connections that wait for the next call.
 	idle chan *connection
 
@@ -44,13 +47,18 @@ type connection struct {
 }
 
 func newTarget(address, path, token string) *target {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n", path, address, len(payload))
+	head := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: text/plain\r\n", path, address)
 	if token != "" {
-		fmt.Fprintf(&b, "Authorization: Bearer %s\r\n", token)
+		head = fmt.Appendf(head, "Authorization: Bearer %s\r\n", token)
 	}
-	b.WriteString("\r\n" + payload)
-	return &target{address: address, request: b.Bytes(), idle: make(chan *connection, 4096)}
+	t := &target{address: address, head: head, idle: make(chan *connection, 4096)}
+	t.request = t.with(payload)
+	return t
+}
+
+// with is a request with a body.
+func (t *target) with(body string) []byte {
+	return fmt.Appendf(slices.Clone(t.head), "Content-Length: %d\r\n\r\n%s", len(body), body)
 }
 
 // close closes the connections that wait.
@@ -82,11 +90,16 @@ func (t *target) connection(ctx context.Context) (*connection, error) {
 
 // post makes one call, checks the answer, and returns the request id.
 func (t *target) post(ctx context.Context) (id string, err error) {
+	return t.exchange(ctx, t.request, payload)
+}
+
+// exchange sends a request and checks that want is the answer.
+func (t *target) exchange(ctx context.Context, request []byte, want string) (id string, err error) {
 	c, err := t.connection(ctx)
 	if err != nil {
 		return "", err
 	}
-	id, err = c.post(t.request)
+	id, err = c.exchange(request, want)
 	if err != nil {
 		_ = c.Close()
 		return "", fmt.Errorf("%s: %w", t.address, err)
@@ -99,7 +112,7 @@ func (t *target) post(ctx context.Context) (id string, err error) {
 	return id, nil
 }
 
-func (c *connection) post(request []byte) (id string, err error) {
+func (c *connection) exchange(request []byte, want string) (id string, err error) {
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		return "", err
 	}
@@ -138,7 +151,7 @@ func (c *connection) post(request []byte) (id string, err error) {
 	if _, err := io.ReadFull(c.r, body); err != nil {
 		return "", err
 	}
-	if string(body) != payload {
+	if string(body) != want {
 		return "", fmt.Errorf("answered %q: %.300q", status, body)
 	}
 	return id, nil

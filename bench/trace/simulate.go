@@ -1,4 +1,4 @@
-package main
+package trace
 
 import (
 	"context"
@@ -12,98 +12,65 @@ import (
 	"github.com/covefn/cove/internal/scale/sim"
 )
 
-// view is one way to look at the data.
-type view struct {
-	Name string `json:"name"`
-	// Base is the fixed keep-alive to compare with; Same the adaptive policy with
-	// as much idle instance-time, Fixed the keep-alive that spends what Adaptive,
-	// with the idle time of Base, does.
-	Base     sim.Summary `json:"base"`
-	Same     sim.Summary `json:"adaptive_at_equal_idle_time"`
-	Adaptive sim.Summary `json:"adaptive"`
-	Fixed    sim.Summary `json:"fixed_at_adaptives_idle_time"`
-	// Floor is what keeping everything for the whole day gives: no policy that
-	// cannot foresee first requests and bursts does better.
-	Floor sim.Summary `json:"floor"`
-	// Ratio is the p75 of the cold share of Same by that of Base.
-	Ratio float64 `json:"p75_ratio"`
-	// Curve is both policies with shorter and longer idle times.
-	Curve []sim.Summary `json:"curve"`
+// View is one way to look at the day.
+type View struct {
+	// Name says how long calls take in it.
+	Name string
+	lab  *sim.Lab
 }
 
-// report is what the simulation found.
-type report struct {
-	Source    string  `json:"source"`
-	Functions int     `json:"functions"`
-	Seed      uint64  `json:"seed"`
-	Views     []*view `json:"views"`
-	Seconds   float64 `json:"seconds"`
-}
-
-// source is what must be cited.
-const source = "Azure Functions Trace 2019, Microsoft, CC-BY 4.0 (Shahrad et al., Serverless in the Wild, USENIX ATC 2020), as sampled by vHive's InVitro loader"
-
-// simulate runs the day of the functions in two views and prints what came out.
-func simulate(ctx context.Context, rows []function, seed uint64, keep time.Duration, out io.Writer) (*report, error) {
-	began := time.Now()
-	functions := modelled(rows, seed)
+// Views are the two ways: calls take no time, as in the paper, and one instance
+// serves almost every function; or they take their time, and a function has as
+// many instances as it needs.
+func Views(functions []sim.Function, seed uint64) []View {
 	short := slices.Clone(functions)
 	for i := range short {
 		short[i].Run = time.Millisecond
 	}
-	r := &report{Source: source, Functions: len(functions), Seed: seed}
-	for _, v := range []struct {
-		name      string
-		functions []sim.Function
-	}{
-		{"requests take no time, as in the paper: one instance serves almost every function", short},
-		{"requests take their time: log-normal between functions, a function has as many instances as it needs", functions},
-	} {
-		found, err := look(ctx, v.name, lab(v.functions, seed), keep)
-		if err != nil {
-			return nil, err
-		}
-		found.print(out)
-		r.Views = append(r.Views, found)
+	return []View{
+		{"calls take no time, as in the paper", newLab(short, seed)},
+		{"calls take LogNormal(-0.38, 2.36) s", newLab(functions, seed)},
 	}
-	r.Seconds = time.Since(began).Seconds()
-	fmt.Fprintf(out, "%d functions, seed %d, %.0f s. Data: %s.\n", r.Functions, r.Seed, r.Seconds, source)
-	return r, nil
 }
 
-// lab is where the policies are tried. A cold start takes what one in gVisor
+// Functions are those of the view.
+func (v View) Functions() []sim.Function { return v.lab.Functions }
+
+// newLab is where the policies are tried. A cold start takes what one in gVisor
 // does, nearly; the instances of a function have no other bound than the sense
 // of it. What idles is looked at each five seconds, while the daemon does so each
 // second: that changes nothing in the figures and saves most of the time.
-func lab(functions []sim.Function, seed uint64) *sim.Lab {
+func newLab(functions []sim.Function, seed uint64) *sim.Lab {
 	return &sim.Lab{
 		Functions: functions, Max: 20_000, Workers: runtime.GOMAXPROCS(0),
-		World: sim.World{Start: 250 * time.Millisecond, Spread: 0.5, Review: 5 * time.Second, Seed: seed + seedOfTheirCalls},
+		World: sim.World{Start: 250 * time.Millisecond, Spread: 0.5, Review: 5 * time.Second, Seed: seed + streamCalls},
 	}
 }
 
-// look tries all of a view.
-func look(ctx context.Context, name string, l *sim.Lab, keep time.Duration) (*view, error) {
-	v := &view{Name: name, Base: l.Try(false, keep)}
-	v.Same = l.AtIdle(true, v.Base.IdleHours)
-	v.Adaptive = l.Try(true, keep)
-	v.Fixed = l.AtIdle(false, v.Adaptive.IdleHours)
-	v.Floor = l.Try(false, 24*time.Hour)
-	if v.Base.P75 > 0 {
-		v.Ratio = v.Same.P75 / v.Base.P75
+// Comparison is what a view gives under a fixed keep-alive, and under the adaptive
+// policy with as much idle instance-time, all functions taken together.
+type Comparison struct{ Fixed, Adaptive sim.Summary }
+
+// Ratio is the p75 over the functions of the cold share, adaptive by fixed.
+func (c Comparison) Ratio() float64 {
+	if c.Fixed.P75 == 0 {
+		return 0
 	}
-	for _, adaptive := range []bool{false, true} {
-		for _, minutes := range []int{2, 5, 10, 20, 60} {
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
-			v.Curve = append(v.Curve, l.Try(adaptive, time.Duration(minutes)*time.Minute))
-		}
-	}
-	return v, nil
+	return c.Adaptive.P75 / c.Fixed.P75
 }
 
-func (v *view) print(out io.Writer) {
+// Compare simulates the day with a fixed keep-alive and looks for the adaptive
+// policy that idles as long.
+func (v View) Compare(keep time.Duration) Comparison {
+	fixed := v.lab.Try(false, keep)
+	return Comparison{fixed, v.lab.AtIdle(true, fixed.IdleHours)}
+}
+
+// Explain prints a comparison, and beside it the adaptive policy at the same
+// setting, the fixed keep-alive that idles as long as that, and what keeping
+// everything for the whole day gives: no policy that cannot foresee first requests
+// and bursts does better.
+func (v View) Explain(ctx context.Context, out io.Writer, c Comparison, keep time.Duration) error {
 	fmt.Fprintf(out, "%s\n\n", v.Name)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "policy\tidle time\tcold p50\tp75\tp68-82\tp90\tof all calls\tcold\tstarts\tidle h\tidle GB h\tmean wait\t")
@@ -111,15 +78,19 @@ func (v *view) print(out io.Writer) {
 		fmt.Fprintf(w, "%s\t%.1f min\t%.2f %%\t%.2f %%\t%.2f %%\t%.2f %%\t%.4f %%\t%d\t%d\t%.0f\t%.0f\t%.2f s\t %s\n", s.Policy, s.Keep, 100*s.Median, 100*s.P75,
 			100*s.Near75, 100*s.P90, 100*s.Overall, s.Cold, s.Starts, s.IdleHours, s.IdleMemory, s.WaitSeconds, what)
 	}
-	line(v.Base, "the base")
-	line(v.Same, "at equal idle time")
-	line(v.Adaptive, "at the same setting")
-	line(v.Fixed, "with the idle time of that")
-	line(v.Floor, "everything is kept all day")
-	fmt.Fprintln(w, "\t\t\t\t\t\t\t\t\t\t\t\t")
-	for _, s := range v.Curve {
-		line(s, "")
+	line(c.Fixed, "the base")
+	line(c.Adaptive, "at equal idle time")
+	same := v.lab.Try(true, keep)
+	line(same, "at the same setting")
+	if ctx.Err() == nil {
+		line(v.lab.AtIdle(false, same.IdleHours), "with the idle time of that")
 	}
-	_ = w.Flush() // What cannot be printed cannot be told of.
-	fmt.Fprintf(out, "\np75 over functions of the cold share at equal idle time, adaptive by fixed: %.3f\n\n", v.Ratio)
+	if ctx.Err() == nil {
+		line(v.lab.Try(false, 24*time.Hour), "everything is kept all day")
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(out)
+	return ctx.Err()
 }

@@ -145,16 +145,34 @@ func GeometricMeanRatio(pairs [][2][]time.Duration, q float64, seed uint64) Inte
 	return interval(mean(func(i int) float64 { return tops[i].value() / bottoms[i].value() }), means)
 }
 
-// GeometricMean is that of values, all of which must be positive; of none it is 0.
-func GeometricMean(values []float64) float64 {
-	if len(values) == 0 {
-		return 0
+// GeometricMean is that of ratios, all of which must be positive, with a percentile
+// bootstrap interval: they are drawn anew with replacement, Resamples times. With
+// fewer than MinRatio there are no bounds; of none it is the zero Interval.
+func GeometricMean(ratios []float64, seed uint64) Interval {
+	if len(ratios) == 0 {
+		return Interval{}
 	}
-	sum := 0.0
-	for _, v := range values {
-		sum += math.Log(v)
+	logs := make([]float64, len(ratios))
+	for i, v := range ratios {
+		logs[i] = math.Log(v)
 	}
-	return math.Exp(sum / float64(len(values)))
+	mean := func(at func(i int) float64) float64 {
+		sum := 0.0
+		for i := range logs {
+			sum += at(i)
+		}
+		return math.Exp(sum / float64(len(logs)))
+	}
+	value := mean(func(i int) float64 { return logs[i] })
+	if len(logs) < MinRatio {
+		return Interval{Value: value}
+	}
+	r := rand.New(rand.NewPCG(seed, seed^0x9e3779b97f4a7c15))
+	means := make([]float64, Resamples)
+	for n := range means {
+		means[n] = mean(func(int) float64 { return logs[r.IntN(len(logs))] })
+	}
+	return interval(value, means)
 }
 
 // interval takes the middle Confidence of the resampled values.

@@ -126,8 +126,28 @@ func TestGeometricMean(t *testing.T) {
 	t.Parallel()
 	t.Run("of numbers", func(t *testing.T) {
 		t.Parallel()
-		if got := GeometricMean([]float64{1, 2, 4, 8}); math.Abs(got-math.Sqrt(8)) > 1e-12 {
+		if got := GeometricMean([]float64{1, 2, 4, 8}, 1); math.Abs(got.Value-math.Sqrt(8)) > 1e-12 || got.Bounded() {
 			t.Errorf("%v", got)
+		}
+	})
+	t.Run("of none is nothing", func(t *testing.T) {
+		t.Parallel()
+		if got := GeometricMean(nil, 1); got != (Interval{}) {
+			t.Errorf("%v", got)
+		}
+	})
+	t.Run("has the interval of the normal distribution where there are many", func(t *testing.T) {
+		t.Parallel()
+		r := rand.New(rand.NewPCG(1, 2))
+		ratios := make([]float64, 400)
+		for i := range ratios {
+			ratios[i] = math.Exp(0.5 + 0.2*r.NormFloat64())
+		}
+		got := GeometricMean(ratios, 1)
+		// 1.96 standard errors on either side, to a tenth of them.
+		width := math.Log(got.High) - math.Log(got.Low)
+		if want := 2 * 1.96 * 0.2 / 20; math.Abs(width-want) > 0.1*want || got.Excludes(math.Exp(0.5)) {
+			t.Errorf("%v, %v wide", got, width)
 		}
 	})
 	t.Run("of ratios, with an interval around it", func(t *testing.T) {

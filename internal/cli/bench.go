@@ -194,7 +194,7 @@ type openPack struct{ p *pack }
 // Read reads the archive.
 func (o openPack) Read(b []byte) (int, error) { return o.p.file.Read(b) }
 
-// Close removes it.
+// Close ends it.
 func (o openPack) Close() error {
 	o.p.Close()
 	return nil

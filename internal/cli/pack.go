@@ -40,11 +40,8 @@ type pack struct {
 	Skipped []string
 }
 
-// Close removes the temporary file.
-func (p *pack) Close() {
-	p.file.Close()
-	os.Remove(p.file.Name())
-}
+// Close ends the temporary file.
+func (p *pack) Close() { p.file.Close() }
 
 // packFolder packs the folder dir as tar.gz. The caller closes the pack.
 func packFolder(dir string) (*pack, error) {
@@ -57,6 +54,11 @@ func packFolder(dir string) (*pack, error) {
 		return nil, err
 	}
 	p := &pack{file: f}
+	// Without a name nothing of it is left behind, however the command ends.
+	if err := os.Remove(f.Name()); err != nil {
+		p.Close()
+		return nil, err
+	}
 	if err := p.fill(dir, rules); err != nil {
 		p.Close()
 		return nil, err

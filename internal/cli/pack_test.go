@@ -31,9 +31,9 @@ func TestPack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Close()
+		defer p.Close()
 		if _, err := os.Stat(p.file.Name()); err == nil {
-			t.Error("the temporary file stays")
+			t.Error("the temporary file has a name, so it stays if the command is ended")
 		}
 		return p.SHA256
 	}
