@@ -10,8 +10,8 @@ import (
 	"github.com/covefn/cove/internal/runtime"
 )
 
-// programs are what runs in the arms: a directory for each language, and the handler
-// of the replayed trace.
+// programs are what runs in the arms: a directory for each language, and one for each
+// of the other handlers in Python.
 //
 //go:embed programs
 var programs embed.FS
@@ -65,15 +65,15 @@ func (l *lab) languages() ([]language, error) {
 	return []language{python, node}, nil
 }
 
-// sleeper is python with a handler that sleeps for as long as it is told to, behind
+// variant is python with another handler, that of a directory of programs, behind
 // the first of its servers.
-func (l *lab) sleeper(python language) (language, error) {
+func (l *lab) variant(python language, handler string) (language, error) {
 	var err error
-	if python.dir, err = l.mkdir("sleeper"); err != nil {
+	if python.dir, err = l.mkdir(handler); err != nil {
 		return python, err
 	}
-	for _, from := range []string{"programs/python", "programs/sleeper"} {
-		if err := writePrograms(from, python.dir); err != nil {
+	for _, from := range []string{"python", handler} {
+		if err := writePrograms("programs/"+from, python.dir); err != nil {
 			return python, err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,8 +24,16 @@ const herd = 4
 // (PSS) of every process that the instance causes, helpers included, and of what
 // the daemon itself has grown by.
 func memory(ctx context.Context, s *setting) ([]row, error) {
+	importer, err := s.variant(s.languages[0], "json")
+	if err != nil {
+		return nil, err
+	}
 	var rows []row
-	for _, g := range s.languages {
+	for i, g := range append(slices.Clone(s.languages), importer) {
+		name := "memory of an idle instance: " + g.label()
+		if i == len(s.languages) {
+			name = "memory of an idle instance whose handler imports json: " + g.label()
+		}
 		bare, err := s.bareMemory(g)
 		if err != nil {
 			return rows, err
@@ -41,7 +50,7 @@ func memory(ctx context.Context, s *setting) ([]row, error) {
 			}
 			ratio := float64(held) / float64(bare)
 			rows = append(rows, row{
-				Name:     fmt.Sprintf("memory of an idle instance: %s, %s / bare idle interpreter", g.label(), isolationLabel(isolation)),
+				Name:     fmt.Sprintf("%s, %s / bare idle interpreter", name, isolationLabel(isolation)),
 				Baseline: mebibytes(bare), Cove: mebibytes(held), Ratio: bench.Interval{Value: ratio, Low: ratio, High: ratio},
 				Least: least, Aim: aim, N: herd, Note: what,
 			})

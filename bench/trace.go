@@ -92,7 +92,7 @@ const (
 // replayArms are the targets of each arm, one for each function. The second ones of
 // the baseline are processes of their own.
 func replayArms(ctx context.Context, s *setting, isolation string, n int) (arms [replayCount][]*target, err error) {
-	g, err := s.sleeper(s.languages[0])
+	g, err := s.variant(s.languages[0], "sleeper")
 	if err != nil {
 		return arms, err
 	}

@@ -28,7 +28,7 @@ run ./host.test -test.timeout 3m -test.run 'Cgroup|PIDs|Box|Mount|Process'
 run ./oci.test -test.timeout 4m -test.run 'TestRunc|TestRecoverAfterKill/.*runc'
 # gVisor starts slowly under emulation, so of its tests only those in which the
 # kernel's control groups have a part.
-run ./oci.test -test.timeout 4m -test.run 'TestGVisor/(start|stop|limits)/(processor_time|busy|paused_does|past_its_memory|new_limits)'
+run ./oci.test -test.timeout 4m -test.run 'TestGVisor/(start|stop|limits|pause)/(processor_time|busy|paused_does|past_its_memory|new_limits)'
 
 [ $failed -ne 0 ] || echo "cgroup2: all tests passed"
 sync

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/covefn/cove"
@@ -118,7 +119,7 @@ func (a *App) levels() metrics.Levels {
 			Stopping: g.Dying, Queued: g.Waiting,
 		})
 	}
-	for _, s := range stats.Stems {
+	for _, s := range slices.Concat(stats.Stems, stats.PastStems) {
 		l.Stems = append(l.Stems, metrics.StemLevel{
 			Runtime: s.Runtime, Isolation: s.Isolation, Ready: s.Ready, Starting: s.Starting, Target: s.Target, Taken: s.Taken, Missed: s.Missed,
 		})

@@ -44,6 +44,15 @@ type Series struct {
 	GaveUp bool `json:"gave_up,omitempty"`
 }
 
+// Counted is what failed, as a report tells it.
+func (s *Series) Counted() Counted {
+	c := Counted{Failed: s.Failed, Error: s.Error}
+	if s.GaveUp {
+		c.Error = fmt.Sprintf("%s (left out after %d failures in a row)", c.Error, failuresInARow)
+	}
+	return c
+}
+
 // Took is the caller's time of each sample.
 func (s *Series) Took() []time.Duration {
 	return s.Each(func(x Sample) time.Duration { return x.Took })

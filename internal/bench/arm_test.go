@@ -85,6 +85,9 @@ func TestInterleave(t *testing.T) {
 		if err != nil || !series[0].GaveUp || series[0].Failed != failuresInARow || len(series[1].Samples) != 20 {
 			t.Errorf("%v, %+v", err, series)
 		}
+		if c := series[0].Counted(); c.Failed != failuresInARow || c.Error != "no (left out after 5 failures in a row)" {
+			t.Errorf("the report tells %+v", c)
+		}
 	})
 	t.Run("the end of the context ends it, with what there is", func(t *testing.T) {
 		t.Parallel()

@@ -17,7 +17,8 @@ type Usage struct {
 	// CPUPerStart are the CPU seconds of one start, with those of making the stem
 	// cell that takes the place of the one it used.
 	CPUPerStart float64 `json:"cpu_s_per_start"`
-	// CPUPerIdleHour are the CPU seconds of one idle instance in an hour.
+	// CPUPerIdleHour are the CPU seconds of one idle instance in an hour. A comparison
+	// leaves it at 0: what idles is frozen after scaling.pause.
 	CPUPerIdleHour float64 `json:"cpu_s_per_idle_hour"`
 	// Memory is that of one instance, its helpers included.
 	Memory cove.ByteSize `json:"memory_per_instance"`

@@ -28,7 +28,8 @@ type conn struct {
 	// Read touches it.
 	pending []byte
 	// all are those that it is counted among; idleSince is since when it has been
-	// without a request, in nanoseconds of the wall clock, 0 while it has one.
+	// without a request, in nanoseconds of the wall clock, 0 while it has one and
+	// closing from when it is chosen to be closed for that.
 	all       *connections
 	idleSince atomic.Int64
 }
@@ -114,12 +115,36 @@ func (c *conn) seen(p []byte) {
 	c.phase.CompareAndSwap(phaseFresh, phaseHead)
 }
 
+// closing is the idleSince of a connection that must not begin a request any more.
+const closing = -1
+
+// begin notes that a request has come. It is false where the connection is being
+// closed, so that nobody could be told the answer.
+func (c *conn) begin() bool {
+	for {
+		since := c.idleSince.Load()
+		if since == closing {
+			return false
+		}
+		if c.idleSince.CompareAndSwap(since, 0) {
+			return true
+		}
+	}
+}
+
+// closeIdle closes the connection, unless a request has come after since.
+func (c *conn) closeIdle(since int64) {
+	if c.idleSince.CompareAndSwap(since, closing) {
+		_ = c.Close()
+	}
+}
+
 // state follows net/http: active once a head was read, idle once it was
 // answered.
 func (c *conn) state(s http.ConnState) {
 	switch s {
 	case http.StateActive:
-		c.idleSince.Store(0)
+		c.begin()
 	case http.StateIdle:
 		c.all.idled(c)
 	}

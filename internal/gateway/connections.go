@@ -53,7 +53,7 @@ func (s *connections) add(c *conn, done <-chan struct{}) bool {
 		s.tell(len(idle))
 		s.mu.Unlock()
 		for _, i := range idle {
-			_ = i.Close()
+			i.c.closeIdle(i.since)
 		}
 		if len(idle) > 0 {
 			continue
@@ -66,25 +66,23 @@ func (s *connections) add(c *conn, done <-chan struct{}) bool {
 	}
 }
 
+// idle is a connection that had no request since then.
+type idle struct {
+	c     *conn
+	since int64
+}
+
 // idlest are the n connections at most that have been without a request for the
 // longest time. The lock is held.
-func (s *connections) idlest(n int) []*conn {
-	type idle struct {
-		c     *conn
-		since int64
-	}
+func (s *connections) idlest(n int) []idle {
 	var all []idle
 	for c := range s.open {
-		if since := c.idleSince.Load(); since != 0 {
+		if since := c.idleSince.Load(); since > 0 {
 			all = append(all, idle{c, since})
 		}
 	}
 	slices.SortFunc(all, func(a, b idle) int { return cmp.Compare(a.since, b.since) })
-	out := make([]*conn, 0, n)
-	for _, i := range all[:min(n, len(all))] {
-		out = append(out, i.c)
-	}
-	return out
+	return all[:min(n, len(all))]
 }
 
 // closeIdle closes those that have been without a request for a time.
@@ -93,9 +91,9 @@ func (s *connections) closeIdle(since time.Duration) {
 	s.mu.Lock()
 	idle := s.idlest(len(s.open))
 	s.mu.Unlock()
-	for _, c := range idle {
-		if at := c.idleSince.Load(); at != 0 && at <= before {
-			_ = c.Close()
+	for _, i := range idle {
+		if i.since <= before {
+			i.c.closeIdle(i.since)
 		}
 	}
 }

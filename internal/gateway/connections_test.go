@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -96,6 +97,34 @@ func TestConnections(t *testing.T) {
 		if a := next.answer("GET"); a.StatusCode != 200 {
 			t.Errorf("the next was answered %s", a.Status)
 		}
+	})
+
+	t.Run("one that was chosen and then has a request is not closed, and one that is being closed begins none", func(t *testing.T) {
+		t.Parallel()
+		all := newConnections(2, nil)
+		open := func() *conn {
+			here, there := net.Pipe()
+			t.Cleanup(func() { _ = there.Close() })
+			c := &conn{Conn: here, all: all}
+			all.idled(c)
+			all.open[c] = struct{}{}
+			return c
+		}
+		quick, slow := open(), open()
+		chosen := all.idlest(2)
+		if !quick.begin() {
+			t.Error("no request can begin on an open connection")
+		}
+		for _, i := range chosen {
+			i.c.closeIdle(i.since)
+		}
+		if _, there := all.open[quick]; !there {
+			t.Error("the one with a request was closed")
+		}
+		if _, there := all.open[slow]; there || slow.begin() {
+			t.Error("the idle one was not closed, or begins a request all the same")
+		}
+		_ = quick.Close()
 	})
 
 	t.Run("the end does not wait for room", func(t *testing.T) {

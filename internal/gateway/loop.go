@@ -104,8 +104,7 @@ func (l *loop) run() bool {
 			return true
 		}
 		l.r += n
-		l.conn.idleSince.Store(0)
-		if !l.answer(request) {
+		if !l.conn.begin() || !l.answer(request) {
 			return false
 		}
 		l.conn.all.idled(l.conn)

@@ -33,10 +33,10 @@ func (c *call) failed(err error) (_ *cove.Error, retry bool) {
 		c.lease.Break("shutdown")
 		return cove.Errorf(cove.CodeShuttingDown, "Cove was shut down before the function had answered"), false
 
-	case errors.Is(err, runtime.ErrNotAccepted) && !c.last:
+	case errors.Is(err, runtime.ErrNotAccepted) && (!c.last || errors.Is(err, runtime.ErrGivenUp)):
 		// Another instance answers: how this one ended is not awaited, and in
-		// this request's log nothing has.
-		c.lease.Break("ended before a request")
+		// this request's log nothing has. What others do on it goes on.
+		c.lease.Abandon("ended before a request")
 		return nil, true
 
 	case errors.Is(err, runtime.ErrProtocol):

@@ -219,6 +219,10 @@ func (c *call) run(ctx context.Context) (_ *cove.Error, retry bool) {
 	}
 	c.deadline = began.Add(c.timeout)
 	c.segment = c.lease.Begin(c.r.ID)
+	if c.timeout <= 0 {
+		c.segment.Withdraw() // Nothing was sent, and the instance is as good as before.
+		return cove.Errorf(cove.CodeTimeout, "the caller's own time (Cove-Timeout) was over before the function was called"), false
+	}
 	answer, err := c.lease.Invoke(c.deadline, &runtime.Invoke{
 		Kind: c.r.Kind, RequestID: c.r.ID, TimeoutMS: c.timeout.Milliseconds(), Marker: c.segment.Marker(),
 		Trace: c.r.Trace, Event: c.r.Event, Payload: c.r.Payload,

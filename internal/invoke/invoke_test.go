@@ -3,6 +3,7 @@ package invoke_test
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -175,6 +176,65 @@ func TestDo(t *testing.T) {
 		_, err = f.do(t.Context(), "sleep 1h", &sink{}, func(r *invoke.Request) { r.Deadline = time.Now().Add(time.Hour) })
 		if err == nil || time.Since(began) != 1200*time.Millisecond {
 			t.Errorf("%v after %s", err, time.Since(began))
+		}
+	})
+
+	run(t, "a caller whose time is over before anything was sent costs no instance", func(t *testing.T) {
+		f := setup(t, &pooltest.Driver{ResumeDelay: 900 * time.Millisecond})
+		f.version.Config.Scaling.Pause = cove.Duration(500 * time.Millisecond)
+		ctx, end := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() { defer close(done); f.pool.Run(ctx) }()
+		t.Cleanup(func() { end(); <-done })
+		if _, err := f.do(t.Context(), "x", &sink{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		for name, left := range map[string]time.Duration{"long ago": -time.Hour, "just now": 0} {
+			_, err := f.do(t.Context(), "x", &sink{}, func(r *invoke.Request) { r.Deadline = time.Now().Add(left) })
+			if err == nil || err.Code != cove.CodeTimeout || !strings.Contains(err.Message, "Cove-Timeout") {
+				t.Errorf("%s: got %v", name, err)
+			}
+		}
+		time.Sleep(2 * time.Second)
+		if n := f.driver.Paused.Load(); n != 1 {
+			t.Fatalf("%d are frozen", n)
+		}
+		s := &sink{}
+		got, err := f.do(t.Context(), "x", s, func(r *invoke.Request) { r.Deadline = time.Now().Add(800 * time.Millisecond) })
+		if err == nil || err.Code != cove.CodeTimeout || got.Start != cove.StartThawed || len(s.events) > 0 {
+			t.Errorf("while it was thawed: got %v, %+v, %q", err, got, s.events)
+		}
+		if got, err := f.do(t.Context(), "x", &sink{}, nil); err != nil || got.Start != cove.StartWarm || f.driver.Created.Load() != 1 {
+			t.Errorf("the next: %v, %+v", err, got)
+		}
+	})
+
+	run(t, "a call that comes while one that was given up still runs costs the others nothing", func(t *testing.T) {
+		f := setup(t, &pooltest.Driver{})
+		f.version.Config.Scaling.Concurrency, f.version.Config.Timeout = 3, cove.Duration(10*time.Second)
+		done := make(chan *cove.Error, 1)
+		go func() {
+			_, err := f.do(t.Context(), "sleep 5s", &sink{}, nil)
+			done <- err
+		}()
+		synctest.Wait()
+		lease, err := f.pool.Acquire(t.Context(), f.version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lease.Begin("given up")
+		late := time.Now().Add(100 * time.Millisecond)
+		if _, err := lease.Invoke(late, &runtime.Invoke{Kind: cove.KindHTTP, RequestID: "given up", Payload: []byte("sleep 20s")}); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("got %v", err)
+		}
+		// The call is given up, and its instance is lent all the same until that is told.
+		got, err := f.do(t.Context(), "x", &sink{}, nil)
+		if err != nil || got.Instance == lease.Instance() {
+			t.Errorf("got %v, %+v", err, got)
+		}
+		lease.Abandon("timeout")
+		if err := <-done; err != nil {
+			t.Errorf("the other call on the instance: %v", err)
 		}
 	})
 

@@ -19,6 +19,7 @@ func (p *Pool) Compile(ctx context.Context, v *cove.Version, keep func(name stri
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.o.StartTimeout)
 	defer cancel()
+	defer context.AfterFunc(p.ending, cancel)()
 	c, err := g.spareCell(ctx)
 	if err != nil {
 		return fmt.Errorf("make a sandbox to compile in: %w", err)
@@ -41,7 +42,11 @@ func (g *group) spareCell(ctx context.Context) (*cell, error) {
 	p, v := g.pool, g.version
 	if key, ok := g.stemKey(); ok {
 		if c := p.stems.spare(key, v.Function); c != nil {
-			if err := c.sandbox.Resize(ctx, g.limits()); err == nil {
+			err := g.fund(ctx, c)
+			if err == nil {
+				err = c.sandbox.Resize(ctx, g.limits())
+			}
+			if err == nil {
 				return c, nil
 			}
 			p.discard(c, "it could not be used")

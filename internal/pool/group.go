@@ -41,10 +41,11 @@ type group struct {
 	retired bool
 	dropped bool
 	closed  bool
-	// failure is why the version could not be loaded, which everybody is told;
-	// setback is what the platform could not do, which only keeps the minimum
-	// from being tried again at once.
-	failure, setback failure
+	// failure is why the version could not be loaded, which everybody is told. The
+	// other two only keep what nobody waits for from being tried again at once:
+	// setback is what the platform could not do, and relapse that instances end
+	// before they have served anybody.
+	failure, setback, relapse failure
 	// startTook and runTook are recent averages of cold starts and of calls.
 	startTook, runTook average
 	// parts is into how many the weight of each instance is divided, busiest how
@@ -102,9 +103,18 @@ func (g *group) take() (in *instance, freeze *freeze) {
 		g.occupy(in)
 		freeze, in.freeze = in.freeze, nil
 	}
+	g.lend(in)
+	return in, freeze
+}
+
+// lend counts one more request that an instance serves. The lock is held.
+func (g *group) lend(in *instance) {
 	in.active++
 	g.inFlight++
-	return in, freeze
+	if !in.served {
+		in.served = true
+		g.relapse.clear()
+	}
 }
 
 // roomiest is the busy instance with the most room, nil if none has any. The lock
@@ -137,7 +147,7 @@ func (g *group) observe(now time.Time) scale.Observation {
 		Idle: make([]scale.Idle, len(g.idle)), StartTook: g.startEstimate(), RunTook: time.Duration(g.runTook),
 	}
 	for i, in := range g.idle {
-		o.Idle[i] = scale.Idle{Since: in.since, Paused: in.freeze != nil}
+		o.Idle[i] = scale.Idle{Since: in.since, Paused: in.freeze != nil, Warmed: in.warmed}
 	}
 	if g.concurrency > 1 {
 		for in := range g.busy {
@@ -222,8 +232,8 @@ func (g *group) policy(now time.Time) scale.Policy {
 		p.Min, p.Idle, p.Adaptive = 0, 0, false
 	}
 	p.Min = min(max(p.Min, g.floor()), p.Max)
-	if g.setback.last(now) != nil {
-		p.Min = 0
+	if g.held(now) != nil {
+		p.Min, p.Reactive = 0, true
 	}
 	if g.failure.last(now) != nil {
 		p.Min, p.Max = 0, 0
@@ -231,6 +241,15 @@ func (g *group) policy(now time.Time) scale.Policy {
 	outgoing := g.outgoing()
 	p.Min, p.Max = p.Min+outgoing, p.Max+outgoing
 	return p
+}
+
+// held is why nothing is started at the moment that nobody waits for. The lock is
+// held.
+func (g *group) held(now time.Time) *cove.Error {
+	if err := g.setback.last(now); err != nil {
+		return err
+	}
+	return g.relapse.last(now)
 }
 
 // floor is how many instances somebody wants ready. The lock is held.
@@ -277,8 +296,7 @@ func (g *group) offer(in *instance, class cove.StartClass) {
 	for len(g.waiters) > 0 && in.active < g.concurrency {
 		w := g.waiters[0]
 		g.waiters = slices.Delete(g.waiters, 0, 1)
-		in.active++
-		g.inFlight++
+		g.lend(in)
 		w.granted <- grant{in: in, class: class}
 		class = cove.StartWarm
 	}
@@ -293,7 +311,7 @@ func (g *group) offer(in *instance, class cove.StartClass) {
 	case g.pool.ledger.missing() > 0 && live >= g.least() && !g.pool.ledger.spared(g.version.Function):
 		g.doom(in, evicted)
 	default:
-		in.since = time.Now()
+		in.since, in.warmed = time.Now(), len(g.floors) > 0
 		g.idle = append(g.idle, in)
 	}
 }
@@ -333,10 +351,10 @@ func (g *group) release(in *instance, took time.Duration) {
 	}
 }
 
-// leave notes that a request has ended. The lock is held.
+// leave notes that requests have ended or do not wait any more. The lock is held.
 func (g *group) leave() {
 	g.arrivals.mu.Lock()
-	g.arrivals.history.Leave(time.Now(), g.inFlight)
+	g.arrivals.history.Leave(time.Now(), g.inFlight+len(g.waiters))
 	g.arrivals.mu.Unlock()
 }
 
@@ -353,6 +371,19 @@ func (g *group) giveUp(in *instance, reason string, patient bool) (shared bool) 
 		in.draining, in.drainReason = true, reason
 	}
 	return patient && in.active > 0
+}
+
+// died sees to an instance whose process has ended. One that waited, and ended soon
+// and before it had served anybody, would do so again: after that it takes longer
+// and longer until one is made that nobody waits for.
+func (g *group) died(in *instance, reason string) {
+	g.mu.Lock()
+	now := time.Now()
+	if slices.Contains(g.idle, in) && !in.served && now.Sub(in.since) < maxBackoff && g.relapse.last(now) == nil {
+		g.relapse.set(cove.Errorf(cove.CodeInitError, "the process ended by itself before it had served a request"), now)
+	}
+	g.mu.Unlock()
+	g.fail(in, reason)
 }
 
 // fail ends an instance that must not serve again. Calling it twice is harmless.

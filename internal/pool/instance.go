@@ -29,10 +29,13 @@ type instance struct {
 
 	// These are guarded by the group's lock. active is how many requests it
 	// serves, since when it is idle, freeze not nil when it is frozen or about to
-	// be. A draining instance serves what it has and nobody else; an outgoing one
-	// serves until others are there in its place.
+	// be. One that is warmed was asked for and has served nobody since; one that has
+	// served has done so at least once. A draining instance serves what it has and
+	// nobody else; an outgoing one serves until others are there in its place.
 	active      int
 	since       time.Time
+	warmed      bool
+	served      bool
 	freeze      *freeze
 	outgoing    bool
 	draining    bool
@@ -94,7 +97,7 @@ func (in *instance) keep() {
 	if err != nil && in.doomed.Err() != nil {
 		reason = context.Cause(in.doomed).Error()
 	}
-	in.group.fail(in, reason) // Nobody may be given it any more.
+	in.group.died(in, reason) // Nobody may be given it any more.
 	in.stuck = in.group.pool.destroy(in.cell, reason)
 	if in.mux != nil {
 		_ = in.mux.Close()

@@ -299,6 +299,35 @@ func TestLife(t *testing.T) {
 		}
 	})
 
+	run(t, "memory that is short is taken from who gives back more of it, if both are as likely to be needed", func(t *testing.T) {
+		p, _ := setup(t, &pooltest.Driver{StartDelay: 100 * time.Millisecond}, 350*cove.MiB)
+		small, large, next := version(nil), version(func(c *cove.Config) { c.Memory = 200 * cove.MiB }), version(nil)
+		large.ID, next.ID = "large", "next"
+		for _, v := range []*cove.Version{small, large, next} {
+			g, err := p.group(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.retired = false
+		}
+		for _, v := range []*cove.Version{small, large} {
+			if _, _, err := call(p, v, "x"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		if _, _, err := call(p, next, "x"); err != nil {
+			t.Fatal(err)
+		}
+		idle := map[string]int{}
+		for _, g := range p.allGroups() {
+			idle[g.version.ID] = g.stats().Idle
+		}
+		if idle[small.ID] != 1 || idle[large.ID] != 0 {
+			t.Errorf("got %v", idle)
+		}
+	})
+
 	run(t, "memory stays reserved until a sandbox has been seen dead", func(t *testing.T) {
 		d := &pooltest.Driver{}
 		p, _ := setup(t, d, 150*cove.MiB)

@@ -25,6 +25,9 @@ type grant struct {
 
 // acquire is Pool.Acquire; again is set when the group was dropped meanwhile.
 func (g *group) acquire(ctx context.Context) (_ *Lease, _ *cove.Error, again bool) {
+	if ctx.Err() != nil {
+		return nil, callerGone(ctx), false
+	}
 	now := time.Now()
 	g.mu.Lock()
 	g.arrive(now)
@@ -49,6 +52,7 @@ func (g *group) acquire(ctx context.Context) (_ *Lease, _ *cove.Error, again boo
 		g.mu.Lock()
 	}
 	if err := g.refuse(now); err != nil {
+		g.leave()
 		g.mu.Unlock()
 		return nil, err, false
 	}
@@ -189,6 +193,9 @@ func (g *group) tell(n int, err *cove.Error) {
 		w.granted <- grant{err: err}
 	}
 	g.waiters = slices.Delete(g.waiters, 0, n)
+	if n > 0 {
+		g.leave()
+	}
 }
 
 // evicted is the reason to end an idle instance for the sake of another function.

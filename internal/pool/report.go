@@ -2,6 +2,7 @@ package pool
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -60,11 +61,15 @@ type Stats struct {
 	Stuck  int
 	Groups []GroupStats
 	Stems  []StemStats
+	// PastStems are those of kinds that are no more: what was taken and missed, by
+	// runtime and isolation.
+	PastStems []StemStats
 }
 
 // Stats describes the pool for people.
 func (p *Pool) Stats() Stats {
-	s := Stats{Budget: p.o.Memory, Reserved: p.ledger.reserved(), Stuck: int(p.stuck.Load()), Stems: p.stems.stats()}
+	s := Stats{Budget: p.o.Memory, Reserved: p.ledger.reserved(), Stuck: int(p.stuck.Load())}
+	s.Stems, s.PastStems = p.stems.stats()
 	for _, g := range p.allGroups() {
 		s.Groups = append(s.Groups, g.stats())
 	}
@@ -92,11 +97,10 @@ func (g *group) stats() GroupStats {
 	return s
 }
 
-func (s *stems) stats() []StemStats {
+func (s *stems) stats() (list, past []StemStats) {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var list []StemStats
 	for _, k := range s.kinds {
 		st := StemStats{
 			Runtime: k.key.runtime, Isolation: k.key.isolation, Network: k.key.network, Tmp: k.key.tmp, Memory: k.key.memory,
@@ -114,7 +118,7 @@ func (s *stems) stats() []StemStats {
 		}
 		return int(a.Memory - b.Memory)
 	})
-	return list
+	return list, slices.Collect(maps.Values(s.past))
 }
 
 // The states of an instance.
@@ -232,7 +236,7 @@ func (g *group) explain(now time.Time) Explanation {
 	_, e.CanUseStems = g.stemKey()
 	if err := g.failure.last(now); err != nil {
 		e.Failure = err
-	} else if err := g.setback.last(now); err != nil {
+	} else if err := g.held(now); err != nil {
 		e.Failure = err
 	}
 	return e

@@ -106,22 +106,30 @@ func (g *group) size() cove.ByteSize {
 	return g.version.Config.Memory + g.pool.o.Overhead(g.version.Config.Isolation)
 }
 
-// makeOfStem turns a stem cell into an instance. What the cell has reserved
-// counts towards what the instance needs.
+// makeOfStem turns a stem cell into an instance.
 func (g *group) makeOfStem(wait context.Context, c *cell) (*instance, error) {
+	if err := g.fund(wait, c); err != nil {
+		g.pool.discard(c, evicted)
+		return nil, err
+	}
+	g.admitted(1)
+	defer g.admitted(-1)
+	return g.develop(c, cove.StartStem)
+}
+
+// fund has a stem cell reserve what an instance does. What it has reserved itself
+// counts towards that.
+func (g *group) fund(wait context.Context, c *cell) error {
 	size, function := g.size(), g.version.Function
 	if more := size - c.reserved; more > 0 {
 		if err := g.pool.ledger.reserve(wait, function, more, g.pool.evict); err != nil {
-			g.pool.discard(c, evicted)
-			return nil, g.admissionError(err, size)
+			return g.admissionError(err, size)
 		}
 	} else {
 		g.pool.ledger.release(function, -more, false)
 	}
 	c.reserved = size
-	g.admitted(1)
-	defer g.admitted(-1)
-	return g.develop(c, cove.StartStem)
+	return nil
 }
 
 // admitted counts the starts that will end within bounds of their own.

@@ -49,6 +49,9 @@ type stems struct {
 
 	mu    sync.Mutex
 	kinds map[stemKey]*stemKind
+	// past is what was counted of kinds that are no more, by runtime and isolation:
+	// what Prometheus counts must not go down.
+	past map[[2]string]StemStats
 }
 
 // stemKind is the stem cells of one key.
@@ -73,7 +76,7 @@ type stem struct {
 }
 
 func newStems(p *Pool, most int) *stems {
-	return &stems{pool: p, most: most, wake: make(chan struct{}, 1), kinds: map[stemKey]*stemKind{}, compiled: map[string]bool{}}
+	return &stems{pool: p, most: most, wake: make(chan struct{}, 1), kinds: map[stemKey]*stemKind{}, past: map[[2]string]StemStats{}, compiled: map[string]bool{}}
 }
 
 // stemKeyOf is the key of the stem cells that a version could use; not ok if it
@@ -302,6 +305,10 @@ func (s *stems) make(k *stemKind) {
 		k.setback.set(startError(err, k.key.isolation), now)
 		return
 	}
+	if s.pool.ending.Err() != nil {
+		s.pool.discard(c, "shutdown") // close may not have seen it.
+		return
+	}
 	k.setback.clear()
 	k.refill.add(c.tookToStart)
 	ctx, leave := context.WithCancel(context.Background())
@@ -399,8 +406,19 @@ func (s *stems) trim(now time.Time) {
 		}
 		if k.functions <= 0 && len(k.ready)+k.starting == 0 {
 			delete(s.kinds, key)
+			s.remember(k)
 		}
 	}
+}
+
+// remember keeps what was counted of a kind that is no more. The lock is held.
+func (s *stems) remember(k *stemKind) {
+	label := [2]string{k.key.runtime, k.key.isolation}
+	st := s.past[label]
+	st.Runtime, st.Isolation = k.key.runtime, k.key.isolation
+	st.Taken += k.taken
+	st.Missed += k.missed
+	s.past[label] = st
 }
 
 // evict ends stem cells until nothing is missing or none is left: no function

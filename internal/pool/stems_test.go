@@ -90,6 +90,38 @@ func TestStemCells(t *testing.T) {
 		}
 	})
 
+	run(t, "all kinds together reserve no more memory than stem cells may", func(t *testing.T) {
+		p := setupRunning(t, &pooltest.Driver{}, 10*cove.GiB, 10)
+		p.ledger.mu.Lock()
+		p.ledger.stems = 2*stemMemory - 1
+		p.ledger.mu.Unlock()
+		p.Switch(nil, version(nil))
+		p.Switch(nil, other(func(c *cove.Config) { c.Network = cove.NetworkEgress }))
+		time.Sleep(time.Minute)
+		if s := p.Stats(); len(s.Stems) != 2 || s.Stems[0].Ready+s.Stems[1].Ready != 1 || s.Reserved != stemMemory {
+			t.Errorf("got %+v", s)
+		}
+	})
+
+	run(t, "what was counted of a kind outlives the kind", func(t *testing.T) {
+		p := setupRunning(t, &pooltest.Driver{}, cove.GiB, 10)
+		v := version(nil)
+		for round := int64(1); round <= 2; round++ {
+			p.o.Active = func(string) *cove.Version { return v }
+			p.Switch(nil, v)
+			time.Sleep(time.Second)
+			if _, _, err := call(p, v, "x"); err != nil {
+				t.Fatal(err)
+			}
+			p.o.Active = func(string) *cove.Version { return nil }
+			p.Switch(v, nil)
+			time.Sleep(10 * time.Second)
+			if s := p.Stats(); len(s.Stems) != 0 || len(s.PastStems) != 1 || s.PastStems[0].Taken != round || s.PastStems[0].Missed != 0 {
+				t.Errorf("after %d: %+v", round, s)
+			}
+		}
+	})
+
 	run(t, "never more than is allowed of a kind", func(t *testing.T) {
 		d := &pooltest.Driver{StartDelay: time.Second}
 		p := setupRunning(t, d, 10*cove.GiB, 2)
@@ -113,6 +145,28 @@ func TestStemCells(t *testing.T) {
 		if class, _, err := call(p, v, "x"); err != nil || class != cove.StartCold {
 			t.Errorf("got %s, %v", class, err)
 		}
+	})
+
+	run(t, "one that is taken to compile in has reserved as much as it may use", func(t *testing.T) {
+		p := setupRunning(t, &pooltest.Driver{}, cove.GiB, 1)
+		v := version(func(c *cove.Config) { c.Memory = 500 * cove.MiB })
+		p.Switch(nil, v)
+		time.Sleep(time.Second)
+		g, err := p.group(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, failed := g.spareCell(t.Context())
+		if failed != nil {
+			t.Fatal(failed)
+		}
+		p.ledger.mu.Lock()
+		held := p.ledger.held["hello"]
+		p.ledger.mu.Unlock()
+		if c.reserved != 500*cove.MiB || held != c.reserved {
+			t.Errorf("it has reserved %s, and the function %s", c.reserved, held)
+		}
+		p.discard(c, "the test is over")
 	})
 
 	run(t, "those of another kind are not taken", func(t *testing.T) {
@@ -335,6 +389,27 @@ func TestWarming(t *testing.T) {
 		}
 		if n := d.Created.Load(); n != 1 {
 			t.Errorf("%d were made", n)
+		}
+	})
+
+	run(t, "keeps an instance for scaling.idle though the times between the requests say otherwise", func(t *testing.T) {
+		d := &pooltest.Driver{}
+		p := setupRunning(t, d, cove.GiB, 0)
+		v := version(func(c *cove.Config) { c.Scaling.Policy = cove.PolicyAdaptive })
+		p.o.Active = func(string) *cove.Version { return v }
+		if _, _, err := call(p, v, "x"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if n := d.Destroyed.Load(); n != 1 {
+			t.Fatalf("%d were ended in an hour without a request", n)
+		}
+		if _, err := p.Warm(t.Context(), v, 1); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(4 * time.Minute)
+		if class, _, err := call(p, v, "x"); err != nil || class != cove.StartWarm {
+			t.Errorf("got %s, %v", class, err)
 		}
 	})
 

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +36,86 @@ func TestStarting(t *testing.T) {
 		}
 		if _, _, err := call(p, v, "x"); code(err) != cove.CodeSandboxStartFailed {
 			t.Errorf("a request is tried all the same: %v", err)
+		}
+	})
+
+	run(t, "a minimum whose process ends before it has served anybody is not made again without a pause", func(t *testing.T) {
+		d := &pooltest.Driver{EndAfter: 100 * time.Millisecond}
+		p := setupRunning(t, d, cove.GiB, 0)
+		v := version(func(c *cove.Config) { c.Scaling.Min = 1 })
+		p.o.Active = func(string) *cove.Version { return v }
+		p.Switch(nil, v)
+		time.Sleep(time.Minute)
+		if n := d.Created.Load(); n < 4 || n > 7 {
+			t.Errorf("%d were made in a minute", n)
+		}
+		if e, err := p.Explain(v); err != nil || cove.CodeOf(e.Failure) != cove.CodeInitError {
+			t.Errorf("got %+v, %v", e, err)
+		}
+		synctest.Wait()
+		d.EndAfter = 0
+		if _, _, err := call(p, v, "x"); err != nil {
+			t.Errorf("a request does not wait for the pause: %v", err)
+		}
+		before := d.Created.Load()
+		time.Sleep(2 * time.Minute)
+		if s := p.Stats().Groups[0]; s.Idle != 1 || d.Created.Load() != before {
+			t.Errorf("got %+v", s)
+		}
+	})
+
+	run(t, "a start ahead of a request that fails is not tried again without a pause", func(t *testing.T) {
+		d := &pooltest.Driver{}
+		p := setupRunning(t, d, cove.GiB, 0)
+		v := version(func(c *cove.Config) {
+			c.Scaling.Policy, c.Scaling.Idle = cove.PolicyAdaptive, cove.Duration(time.Second)
+		})
+		p.o.Active = func(string) *cove.Version { return v }
+		for range 40 {
+			if _, _, err := call(p, v, "x"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Minute)
+		}
+		if _, _, err := call(p, v, "x"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		d.StartError = errBoom
+		if s := p.Stats().Groups[0]; s.Idle != 0 {
+			t.Fatalf("half way to the next request: %+v", s)
+		}
+		before := d.Attempts.Load()
+		time.Sleep(10 * time.Minute)
+		if n := d.Attempts.Load() - before; n < 1 || n > 5 {
+			t.Errorf("%d attempts", n)
+		}
+	})
+
+	run(t, "requests that failed are not thought to be served still", func(t *testing.T) {
+		d := &pooltest.Driver{InitError: &cove.FunctionError{Type: "Runtime.ImportError"}}
+		p := setupRunning(t, d, cove.GiB, 0)
+		v := version(func(c *cove.Config) { c.Scaling.Policy = cove.PolicyAdaptive })
+		p.o.Active = func(string) *cove.Version { return v }
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				if _, _, err := call(p, v, "x"); code(err) != cove.CodeInitError {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		synctest.Wait()
+		d.InitError = nil
+		time.Sleep(2 * time.Minute)
+		if _, err := p.Warm(t.Context(), v, 1); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if s := p.Stats().Groups[0]; s.Idle != 0 {
+			t.Errorf("an hour without a request: %+v", s)
 		}
 	})
 

@@ -9,7 +9,8 @@ import (
 )
 
 // Warm makes sure that n instances of v are there, without calling the handler,
-// and keeps those that are there from being ended for having been idle. It says
+// and keeps all that are there for scaling.idle from now on, whatever the history
+// of the function says. It says
 // how many there are, which may be fewer than n: never more than scaling.max; and
 // why not, if an instance could not be made or ctx ended.
 func (p *Pool) Warm(ctx context.Context, v *cove.Version, n int) (ready int, err *cove.Error) {
@@ -57,7 +58,7 @@ func (g *group) raise(n int) bool {
 	g.floors = append(g.floors, n)
 	now := time.Now()
 	for _, in := range g.idle {
-		in.since = now
+		in.since, in.warmed = now, true
 	}
 	g.scale(now)
 	return true
@@ -104,7 +105,7 @@ func (g *group) readiness(n int) (ready int, err *cove.Error, changed <-chan str
 	if err := g.failure.last(now); err != nil {
 		return ready, err, nil
 	}
-	if err := g.setback.last(now); err != nil {
+	if err := g.held(now); err != nil {
 		return ready, err, nil
 	}
 	if g.changed == nil {

@@ -14,6 +14,10 @@ import (
 // its deadline and must not wait for a shim that reads nothing.
 const cancelTimeout = 5 * time.Millisecond
 
+// ErrGivenUp is why a Mux takes no new call for the time being: the handler of one
+// that was given up may still run. It comes with ErrNotAccepted.
+var ErrGivenUp = errors.New("a call that was given up has not ended yet")
+
 // Mux makes several calls at once over one Conn, for instances whose
 // concurrency is above 1. It reads with a goroutine of its own, which ends with
 // the stream, and holds at most one whole answer, or one Window of a streamed
@@ -81,7 +85,7 @@ func (m *Mux) usable() error {
 	case m.mute != nil:
 		return m.mute
 	case len(m.given) > 0:
-		return errors.New("a call that was given up has not ended yet")
+		return ErrGivenUp
 	}
 	return nil
 }

@@ -59,6 +59,8 @@ func (e *explanation) queue() {
 	}
 	say := fmt.Sprintf("%s %s, the first for %s; ", count(o.Waiting, "request"), wait, near(o.OldestWait))
 	switch {
+	case d.Start < need && e.p.Max == 0:
+		e.say("%snone is started for a while, because the last one could not be loaded.", say)
 	case d.Start < need:
 		e.say("%s%s of %d needed %s started, because at most %d are allowed (scaling.max).", say, count(d.Start, "instance"), need, isAre(d.Start), e.p.Max)
 	case d.Start > 0:
@@ -114,8 +116,12 @@ func (e *explanation) idle() {
 		age = e.h.gap(e.now)
 	}
 	until := e.h.outlook(e.p, at).until(age)
-	e.say("The one that is idle longest, for %s, is kept until %s unless a request needs it: %s.", near(e.now.Sub(first.Since)),
-		e.clock(e.now.Add(max(until-age, leastIdle-e.now.Sub(first.Since)))), e.seen(at, age, until))
+	left := first.left(e.p, until-age, e.now)
+	why := e.seen(at, age, until)
+	if first.Warmed && left > until-age {
+		why = fmt.Sprintf("it was asked for (a deploy, or `cove warm`) and has served nobody yet, so scaling.idle counts, %s", e.p.Idle)
+	}
+	e.say("The one that is idle longest, for %s, is kept until %s unless a request needs it: %s.", near(e.now.Sub(first.Since)), e.clock(e.now.Add(left)), why)
 }
 
 // ending is why an idle instance is ended.
@@ -142,7 +148,7 @@ func (e *explanation) seen(at int, from, until time.Duration) string {
 
 // ahead says when an instance is started before a request.
 func (e *explanation) ahead() {
-	if !learns(e.p, e.h) || e.live()-e.d.Stop > 0 || e.p.Min > 0 || e.p.Max == 0 {
+	if !learns(e.p, e.h) || e.live()-e.d.Stop > 0 || e.p.Min > 0 || e.p.Max == 0 || e.p.Reactive {
 		return
 	}
 	if e.d.Start > 0 {

@@ -10,7 +10,8 @@ import (
 
 // Policy is what the function's configuration and the platform allow.
 type Policy struct {
-	// Min instances are kept even when idle, at most Max live at once.
+	// Min instances are kept even when idle, at most Max live at once. A Max of 0
+	// says that none can be loaded at the moment.
 	Min, Max int
 	// Concurrency is how many requests one instance serves at once; less than 1
 	// means 1.
@@ -24,6 +25,9 @@ type Policy struct {
 	Pause time.Duration
 	// Adaptive allows to learn from the History.
 	Adaptive bool
+	// Reactive forbids to start an instance before the request that is expected:
+	// that has failed a moment ago.
+	Reactive bool
 }
 
 // Idle is an instance without work.
@@ -32,6 +36,20 @@ type Idle struct {
 	Since time.Time
 	// Paused says that it is frozen already.
 	Paused bool
+	// Warmed says that somebody asked for it and it has served nobody since.
+	Warmed bool
+}
+
+// left is for how much longer the instance is kept, if useful is what the history
+// says: never less than leastIdle in all, and what was asked for no shorter than
+// under the fixed policy.
+func (i Idle) left(p Policy, useful time.Duration, now time.Time) time.Duration {
+	idle := now.Sub(i.Since)
+	left := max(useful, leastIdle-idle)
+	if i.Warmed {
+		left = max(left, p.Idle-idle)
+	}
+	return left
 }
 
 // Observation is what there is of one version now.
@@ -146,17 +164,16 @@ func (d *Decision) adapt(p Policy, o Observation, h *History, now time.Time) {
 			at = level
 			out = h.outlook(p, at)
 		}
-		idle := now.Sub(o.Idle[d.Stop].Since)
-		age := idle
+		age := now.Sub(o.Idle[d.Stop].Since)
 		if at == 0 {
 			age = h.gap(now)
 		}
-		if left := max(out.until(age)-age, leastIdle-idle); left > 0 {
+		if left := o.Idle[d.Stop].left(p, out.until(age)-age, now); left > 0 {
 			d.sooner(now, left)
 			break
 		}
 	}
-	if live-d.Stop+d.Start == 0 && p.Max > 0 {
+	if live-d.Stop+d.Start == 0 && p.Max > 0 && !p.Reactive {
 		d.prewarm(p, o, h, now)
 	}
 }

@@ -167,6 +167,19 @@ func TestAdaptivePolicy(t *testing.T) {
 			t.Errorf("got %+v", d)
 		}
 	})
+	t.Run("what was asked for stays for the idle time, whatever is known of the gaps", func(t *testing.T) {
+		t.Parallel()
+		h := called(20, time.Second)
+		long := noon.Add(time.Hour)
+		o := Observation{Idle: []Idle{{Since: long.Add(-9 * time.Minute)}}}
+		if d := Decide(policy, o, h, long); d.Stop != 1 {
+			t.Fatalf("got %+v for one that was not asked for", d)
+		}
+		o.Idle[0].Warmed = true
+		if d := Decide(policy, o, h, long); d.Stop != 0 || !d.Next.Equal(long.Add(time.Minute)) {
+			t.Errorf("got %+v", d)
+		}
+	})
 	t.Run("what the concurrency of the last minute needs stays", func(t *testing.T) {
 		t.Parallel()
 		h := busyFor(4, time.Minute)
@@ -306,6 +319,11 @@ func TestExplain(t *testing.T) {
 		{"learnt", adaptive, Observation{Idle: idleSince(0)}, called(21, 10*time.Minute),
 			"There is 1 instance: 0 busy with 0 requests, 0 starting, 1 idle. The one that is idle longest, for 0s, is kept until 12:19:12 unless a request needs it: " +
 				"of 20 gaps between requests that were as long as this one, 20 ended by then."},
+		{"asked for", adaptive, Observation{Idle: []Idle{{Since: noon, Warmed: true}}}, called(21, time.Second),
+			"There is 1 instance: 0 busy with 0 requests, 0 starting, 1 idle. The one that is idle longest, for 0s, is kept until 12:05:00 unless a request needs it: " +
+				"it was asked for (a deploy, or `cove warm`) and has served nobody yet, so scaling.idle counts, 5m0s."},
+		{"could not be loaded", Policy{Idle: time.Minute}, Observation{Waiting: 1}, nil,
+			"There is no instance. 1 request waits, the first for 0s; none is started for a while, because the last one could not be loaded."},
 		{"the minimum", Policy{Min: 1, Max: 1, Idle: time.Minute, Pause: -1}, Observation{}, nil,
 			"There is no instance. At least 1 is kept whatever happens. 1 instance is started for that."},
 	} {

@@ -61,6 +61,36 @@ func TestBench(t *testing.T) {
 		}
 		checkNothingLeft(t)
 	})
+	t.Run("a function of one's own is measured with its own event", func(t *testing.T) {
+		dir := t.TempDir()
+		for name, text := range map[string]string{
+			"cove.yaml": "name: own\nruntime: python\n",
+			"main.py":   "def handler(event, context):\n    return {'next': event['n'] + 1}\n",
+		} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stdout, stderr, err := runBench(t, t.TempDir(), "--time", "5s", "--isolation", isolations[0], "-o", "json", dir, "-d", `{"n": 1}`)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, stderr)
+		}
+		var r bench.Report
+		if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+			t.Fatal(err)
+		}
+		classes := map[cove.StartClass]bool{}
+		for _, x := range r.Starts {
+			classes[x.Class] = x.Subject == "own" && x.Took.N > 0 && x.Failed == 0
+		}
+		if !classes[cove.StartCold] || !classes[cove.StartStem] || !classes[cove.StartThawed] {
+			t.Errorf("starts: %+v", r.Starts)
+		}
+		if len(r.Warm) != 1 || r.Warm[0].Subject != "own" || r.Warm[0].Took.N == 0 || r.Warm[0].Failed != 0 || len(r.Cost.Bills) != 1 {
+			t.Errorf("warm calls: %+v, bills: %+v", r.Warm, r.Cost.Bills)
+		}
+		checkNothingLeft(t)
+	})
 	t.Run("what is not there is refused with what there is", func(t *testing.T) {
 		_, stderr, err := runBench(t, t.TempDir(), "--time", "5s", "--isolation", "nosuch")
 		if err == nil || !strings.Contains(stderr, `no isolation "nosuch"`) || !strings.Contains(stderr, "gvisor") {

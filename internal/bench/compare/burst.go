@@ -50,7 +50,7 @@ func (r *run) measureBursts(ctx context.Context, budget time.Duration, tell func
 			Counted: bench.Counted{Failed: p.failed, Error: p.err},
 		}
 		if series[i].Error != "" && row.Error == "" {
-			row.Failed, row.Error = series[i].Failed, series[i].Error
+			row.Counted = series[i].Counted()
 		}
 		row.Instances, err = r.measureMemory(ctx, p)
 		if err != nil {

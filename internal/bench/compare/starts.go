@@ -87,7 +87,7 @@ func (r *run) startRow(p place, series []bench.Series, places []place, i int, no
 		Start:   median(func(t cove.Timings) time.Duration { return t.Start }),
 		Init:    median(func(t cove.Timings) time.Duration { return t.Init }),
 		Run:     median(func(t cove.Timings) time.Duration { return t.Run }),
-		Counted: bench.Counted{Failed: s.Failed, Error: s.Error},
+		Counted: s.Counted(),
 	}
 	for j, q := range places {
 		if q.subject == p.subject && q.class == p.class && q.isolation == r.isolations[0] && q != p {

@@ -32,7 +32,7 @@ func (r *run) measureWarm(ctx context.Context, budget time.Duration, tell func(f
 		p, s := places[i], &series[i]
 		row := bench.WarmRow{
 			Subject: p.subject.name, Runtime: p.subject.runtime.Name, Isolation: p.isolation, Took: bench.Summarise(s.Took()),
-			Counted: bench.Counted{Failed: s.Failed, Error: s.Error},
+			Counted: s.Counted(),
 		}
 		if p.isolation == r.isolations[0] {
 			first = s

@@ -59,7 +59,7 @@ func (r *run) measureWorkloads(ctx context.Context, budget time.Duration, tell f
 		for _, x := range series[:len(series)-1] {
 			row := bench.WorkloadRow{
 				Subject: s.name, Runtime: s.runtime.Name, Isolation: x.Arm, Loads: s.loads, Run: bench.Summarise(x.Took()),
-				Counted: bench.Counted{Failed: x.Failed, Error: x.Error},
+				Counted: x.Counted(),
 			}
 			if x.Arm != bench.Bare {
 				row.Ratio = bench.Ratio(x.Took(), bare.Took(), 0.5, r.o.Seed)

@@ -40,10 +40,13 @@ type Driver struct {
 	InitError  *cove.FunctionError
 	// ResizeError, PauseError and ResumeError make a running sandbox's changes fail.
 	ResizeError, PauseError, ResumeError error
+	// EndAfter, if it is not 0, is how long a process lives once it has loaded its
+	// function.
+	EndAfter time.Duration
 	// Mute shims never say hello.
 	Mute bool
-	// StopDelay is how long Stop takes.
-	StopDelay time.Duration
+	// StopDelay and ResumeDelay are how long Stop and Resume take.
+	StopDelay, ResumeDelay time.Duration
 	// Left is what Recover returns; nil is nothing.
 	Left func() ([]driver.Sandbox, error)
 	// Stuck, while set, keeps Destroy from succeeding; Broken makes it fail.
@@ -174,6 +177,13 @@ func (s *sandbox) run() {
 				continue
 			}
 			s.send(rt.FrameReady, 0, nil)
+			if d := s.driver.EndAfter; d > 0 {
+				go func() {
+					if s.sleep(d) {
+						s.die()
+					}
+				}()
+			}
 		case rt.FrameInvoke:
 			if !s.concurrent {
 				if !s.handle(id, body) {
@@ -299,6 +309,7 @@ func (s *sandbox) Pause(context.Context) error {
 }
 
 func (s *sandbox) Resume(context.Context) error {
+	time.Sleep(s.driver.ResumeDelay)
 	if s.driver.ResumeError != nil {
 		return s.driver.ResumeError
 	}

@@ -93,8 +93,8 @@ func addLife(add adder) {
 		}
 	})
 	add("processes of one function draw their own random numbers and share what was imported", forms{
-		common: "import os, random, time\nparent = os.getpid()\nseed = random.random()\n" + helpers,
-		plain:  "def handler(event, context):\n    begun(event)\n    while count() < 3: time.sleep(0.005)\n    return [os.getpid(), parent, seed, random.random()]\n",
+		common: "import gc, os, random, time\nparent = os.getpid()\nseed = random.random()\n" + helpers,
+		plain:  "def handler(event, context):\n    begun(event)\n    while count() < 3: time.sleep(0.005)\n    return [os.getpid(), parent, seed, random.random(), gc.get_freeze_count() > 0]\n",
 	}, func(t *testing.T, h *shared) {
 		seen := map[string]bool{}
 		var all []*flight
@@ -105,6 +105,9 @@ func addLife(add adder) {
 			got := strings.Split(strings.Trim(f.result(t, h), "[]"), ",")
 			if got[0] == got[1] || seen[got[0]] || seen[got[3]] || (len(seen) > 0 && !seen[got[2]]) {
 				t.Errorf("a worker answers %v; seen %v", got, seen)
+			}
+			if strings.TrimSpace(got[4]) != "true" {
+				t.Error("what was imported is not frozen: a worker's collector would write to all of it")
 			}
 			seen[got[0]], seen[got[2]], seen[got[3]] = true, true, true
 		}
