@@ -120,7 +120,8 @@ var (
 	stackFrame     = regexp.MustCompile(`(?m)^#\s+0x[0-9a-f]+\s+(\S+?)\+0x`)
 )
 
-// goroutines are the daemon's, counted by the functions they are in.
+// goroutines are the daemon's, counted by the functions they began in: where one is
+// at the moment changes.
 func (h *harness) goroutines(t testing.TB) map[string]int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), requestTime)
@@ -145,15 +146,15 @@ func (h *harness) goroutines(t testing.TB) map[string]int {
 		if count == nil {
 			continue
 		}
-		var frames []string
+		began := ""
 		for _, m := range stackFrame.FindAllStringSubmatch(group, -1) {
-			frames = append(frames, m[1])
+			began = m[1]
 		}
 		n, err := strconv.Atoi(count[1])
 		if err != nil {
 			t.Fatal(err)
 		}
-		found[strings.Join(frames, " < ")] += n
+		found[began] += n
 	}
 	if len(found) == 0 {
 		t.Fatalf("no goroutine was listed: %.500s", text)
