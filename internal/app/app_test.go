@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/covefn/cove/internal/app"
 	"github.com/covefn/cove/internal/config"
@@ -14,7 +15,9 @@ import (
 
 func TestADaemonWhoseIsolationIsNotKnownIsRefused(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	// An address that nothing else here listens at, so that no other test is given
+	// the port meanwhile.
+	l, err := net.Listen("tcp", "127.81.12.5:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,11 +31,17 @@ func TestADaemonWhoseIsolationIsNotKnownIsRefused(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `"gvisr" is not known; there are gvisor, runc, docker`) {
 		t.Errorf("got %v", err)
 	}
-	again, err := net.Listen("tcp", gateway)
-	if err != nil {
-		t.Fatalf("the address is still taken: %v", err)
+	// A child that is being forked has the descriptor for a moment.
+	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		again, err := net.Listen("tcp", gateway)
+		if err == nil {
+			_ = again.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the address is still taken: %v", err)
+		}
 	}
-	_ = again.Close()
 }
 
 func TestADataDirectoryThatIsOpenKeepsSandboxesClosed(t *testing.T) {

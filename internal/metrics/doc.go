@@ -3,7 +3,8 @@
 //
 // A Recorder takes each invocation without waiting: it adds it to counters in
 // memory, one set for each version and isolation, and puts its record into a
-// bounded queue. Every half second both are written in one transaction. A
+// bounded queue. Every half second both are written in one transaction, which counts
+// exactly the calls that it records, but for those that the queue had no room for. A
 // Service answers queries over what was written; a Sampler adds, every few
 // seconds, how many instances there were and what they held.
 package metrics

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	goruntime "runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,12 @@ type Recorder struct {
 	counters atomic.Pointer[map[store.Series]*counter]
 	adding   sync.Mutex
 
+	// batch counts what is written together: a call is counted and recorded in the
+	// same one, since cutting is held for reading while both are done, and for
+	// writing for the moment in which the next batch begins.
+	cutting sync.RWMutex
+	batch   int64
+
 	queue queue
 	kept  atomic.Int64
 	// failures counts transactions that failed. Their content is tried again.
@@ -64,23 +71,24 @@ type Recorder struct {
 }
 
 // counter is what happened to one series since it was last collected. Most of the
-// time it is the aggregate of one minute.
+// time it is the aggregate of one minute and batch.
 type counter struct {
-	mu     sync.Mutex
-	series store.Series
-	minute int64
-	open   *aggregate
-	closed []delta
+	mu            sync.Mutex
+	series        store.Series
+	minute, batch int64
+	open          *aggregate
+	closed        []delta
 	// dead says that the counter is not collected any more.
 	dead bool
 	used time.Time
 }
 
-// delta is what happened to one series in one minute, and is not written yet.
+// delta is what happened to one series in one minute, of what is written with one
+// batch.
 type delta struct {
-	series store.Series
-	minute int64
-	what   *aggregate
+	series        store.Series
+	minute, batch int64
+	what          *aggregate
 }
 
 // NewRecorder returns a recorder that writes to records. It does nothing by itself
@@ -135,10 +143,11 @@ func (r *Recorder) Close(ctx context.Context) error {
 func (r *Recorder) Record(v *cove.Invocation) {
 	series := store.Series{Function: v.Function, Version: v.Version, Isolation: v.Isolation}
 	minute := v.Time.Add(v.Timings.Total).Unix() / 60
-	for !r.counter(series).add(minute, func(a *aggregate) { a.add(v) }) {
-		goruntime.Gosched() // It was given up since it was found; soon there is a new one.
-	}
-	if r.queue.put(v) {
+	r.cutting.RLock()
+	r.count(series, minute, func(a *aggregate) { a.add(v) })
+	full := r.queue.put(v)
+	r.cutting.RUnlock()
+	if full {
 		select {
 		case r.wake <- struct{}{}:
 		default: // It is awake.
@@ -148,8 +157,15 @@ func (r *Recorder) Record(v *cove.Invocation) {
 
 // observe adds gauges to a series.
 func (r *Recorder) observe(series store.Series, minute int64, g *gauges) {
-	for !r.counter(series).add(minute, func(a *aggregate) { a.gauges.merge(g) }) {
-		goruntime.Gosched()
+	r.cutting.RLock()
+	defer r.cutting.RUnlock()
+	r.count(series, minute, func(a *aggregate) { a.gauges.merge(g) })
+}
+
+// count changes what is counted of a series in a minute. Cutting is held.
+func (r *Recorder) count(series store.Series, minute int64, change func(*aggregate)) {
+	for !r.counter(series).add(minute, r.batch, change) {
+		goruntime.Gosched() // It was given up since it was found; soon there is a new one.
 	}
 }
 
@@ -172,17 +188,17 @@ func (r *Recorder) counter(s store.Series) *counter {
 }
 
 // add changes the aggregate of a minute, and is false if the counter is dead.
-func (c *counter) add(minute int64, change func(*aggregate)) bool {
+func (c *counter) add(minute, batch int64, change func(*aggregate)) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dead {
 		return false
 	}
-	if c.open == nil || c.minute != minute {
+	if c.open == nil || c.minute != minute || c.batch != batch {
 		if c.open != nil {
-			c.closed = append(c.closed, delta{c.series, c.minute, c.open})
+			c.closed = append(c.closed, delta{c.series, c.minute, c.batch, c.open})
 		}
-		c.minute, c.open = minute, &aggregate{}
+		c.minute, c.batch, c.open = minute, batch, &aggregate{}
 	}
 	change(c.open)
 	return true
@@ -195,7 +211,7 @@ func (c *counter) take(now time.Time) (all []delta, dead bool) {
 	defer c.mu.Unlock()
 	all, c.closed = c.closed, nil
 	if c.open != nil {
-		all = append(all, delta{c.series, c.minute, c.open})
+		all = append(all, delta{c.series, c.minute, c.batch, c.open})
 		c.open = nil
 	}
 	if len(all) > 0 || c.used.IsZero() {
@@ -241,25 +257,26 @@ func (r *Recorder) Flush(ctx context.Context) error {
 	if err != nil {
 		r.failures.Add(1)
 		r.collecting.Lock()
-		r.pending = compact(r.pending)
+		r.pending = compact(r.pending, r.batch)
 		r.collecting.Unlock()
 	}
 	return err
 }
 
 func (r *Recorder) flush(ctx context.Context, now time.Time) error {
-	r.collect(now)
 	if r.behind {
 		// Nothing is added to what could not be written before, so that it does not
 		// grow while nothing can be written.
+		r.collect(now)
 		if err := r.save(ctx, now); err != nil {
 			return err
 		}
 	}
-	r.collecting.Lock()
-	deltas := r.pending
-	r.pending = nil
-	r.collecting.Unlock()
+	if len(r.unsaved) == 0 {
+		r.cut()
+	}
+	r.collect(now)
+	deltas := r.due()
 	for i, d := range deltas {
 		if err := r.apply(ctx, d); err != nil {
 			r.collecting.Lock()
@@ -271,22 +288,45 @@ func (r *Recorder) flush(ctx context.Context, now time.Time) error {
 	return r.save(ctx, now)
 }
 
+// cut ends a batch: what is recorded from now on is of the next one.
+func (r *Recorder) cut() {
+	r.cutting.Lock()
+	defer r.cutting.Unlock()
+	r.batch++
+	r.unsaved = r.queue.take(r.unsaved)
+}
+
+// due takes from pending what is of a batch that has ended.
+func (r *Recorder) due() []delta {
+	r.collecting.Lock()
+	defer r.collecting.Unlock()
+	later := slices.DeleteFunc(slices.Clone(r.pending), func(d delta) bool { return d.batch < r.batch })
+	due := slices.DeleteFunc(r.pending, func(d delta) bool { return d.batch >= r.batch })
+	r.pending = later
+	return due
+}
+
 // maxPending is how many minutes of series are kept apart while nothing can be
 // written. Beyond it all of a series counts in its last minute: counts stay exact,
 // but not when it was.
 const maxPending = 10_000
 
-// compact puts together what is of the same series and minute.
-func compact(deltas []delta) []delta {
-	deltas = compactBy(deltas, func(d delta) rowKey { return rowKey{d.series, store.Minute, d.minute} })
+// compact puts together what is of the same series and minute, and is due before
+// next, or not yet.
+func compact(deltas []delta, next int64) []delta {
+	for i := range deltas {
+		deltas[i].batch = max(deltas[i].batch, next-1)
+	}
+	deltas = compactBy(deltas, func(d delta) delta { return delta{series: d.series, minute: d.minute, batch: d.batch} })
 	if len(deltas) > maxPending {
-		deltas = compactBy(deltas, func(d delta) rowKey { return rowKey{series: d.series} })
+		deltas = compactBy(deltas, func(d delta) delta { return delta{series: d.series, batch: d.batch} })
 	}
 	return deltas
 }
 
-func compactBy(deltas []delta, key func(delta) rowKey) (out []delta) {
-	at := map[rowKey]int{}
+// compactBy puts together the deltas of which key says the same.
+func compactBy(deltas []delta, key func(delta) delta) (out []delta) {
+	at := map[delta]int{}
 	for _, d := range deltas {
 		k := key(d)
 		i, found := at[k]

@@ -129,11 +129,8 @@ func (r *Recorder) row(ctx context.Context, key rowKey) (*row, error) {
 	return u, nil
 }
 
-// save writes the records that wait and the roll-ups that have changed.
+// save writes the records that were cut off and the roll-ups that have changed.
 func (r *Recorder) save(ctx context.Context, now time.Time) error {
-	if len(r.unsaved) == 0 {
-		r.unsaved = r.queue.take(r.unsaved)
-	}
 	err := r.records.SaveRecords(ctx, r.unsaved, r.rows.rollups())
 	if r.behind = err != nil; r.behind {
 		return err

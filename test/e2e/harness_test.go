@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -385,10 +386,14 @@ func (b *logBuffer) String() string {
 	return b.text.String()
 }
 
-// tail is the end of it, which is what a person reads.
+// served matches the lines about requests with which all was well.
+var served = regexp.MustCompile(`(?m)^.* msg=invocation .* outcome=ok .*\n`)
+
+// tail is the end of it, which is what a person reads, without the requests with
+// which all was well.
 func (b *logBuffer) tail() string {
 	const keep = 40_000
-	s := b.String()
+	s := served.ReplaceAllString(b.String(), "")
 	if len(s) <= keep {
 		return s
 	}
