@@ -282,9 +282,9 @@ func (a *App) openFunctions(ctx context.Context, version string) error {
 		Runtime: a.runtimes.Lookup,
 		Shims:   a.shimDir(),
 		Image:   func(_ context.Context, name string) (driver.Image, error) { return a.images.DriverImage(name) },
-		Code: func(sha256 string) (string, func(), error) {
+		Code: func(sha256 string) (string, func()) {
 			release := a.packages.Hold(sha256)
-			return a.packages.Dir(cove.Package{SHA256: sha256}), release, nil
+			return a.packages.Dir(cove.Package{SHA256: sha256}), release
 		},
 		Active: func(name string) *cove.Version { return enabled(a.deploy.Active(name)) },
 		Logs:   a.logs, Memory: a.memory(), StemMemory: a.cfg.StemMemory.Of(a.memory()), Stems: int(a.cfg.Stems), StartTimeout: a.cfg.StartTimeout, MaxAnswer: maxAnswer, Log: a.log,

@@ -48,7 +48,7 @@ func TestACallThatEndsWhenASandboxDidNotLeavesItsRecord(t *testing.T) {
 			Owner: "test", Drivers: map[string]driver.Driver{"fake": sandboxes}, Overhead: func(string) cove.ByteSize { return 0 },
 			Runtime: func(string) (runtime.Runtime, bool) { return runtime.Runtime{}, true },
 			Image:   func(context.Context, string) (driver.Image, error) { return driver.Image{}, nil },
-			Code:    func(string) (string, func(), error) { return "", func() {}, nil },
+			Code:    func(string) (string, func()) { return "", func() {} },
 			Active:  func(string) *cove.Version { return version },
 			Logs:    logs.NewBook(), Memory: cove.GiB, StartTimeout: 30 * time.Second,
 		})

@@ -81,7 +81,7 @@ func setup(t *testing.T, d *pooltest.Driver) *fixture {
 		Owner: "test", Drivers: map[string]driver.Driver{"fake": d}, Overhead: func(string) cove.ByteSize { return 0 },
 		Runtime: func(string) (runtime.Runtime, bool) { return runtime.Runtime{}, true },
 		Image:   func(context.Context, string) (driver.Image, error) { return driver.Image{}, nil },
-		Code:    func(string) (string, func(), error) { return "", func() {}, nil },
+		Code:    func(string) (string, func()) { return "", func() {} },
 		Active:  func(string) *cove.Version { return f.version },
 		Logs:    f.logs, Memory: cove.GiB, StartTimeout: 30 * time.Second,
 	})

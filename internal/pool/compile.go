@@ -25,10 +25,7 @@ func (p *Pool) Compile(ctx context.Context, v *cove.Version, keep func(name stri
 		return fmt.Errorf("make a sandbox to compile in: %w", err)
 	}
 	defer p.discard(c, "it has compiled")
-	dir, release, err := p.o.Code(v.Package.SHA256)
-	if err != nil {
-		return err
-	}
+	dir, release := p.o.Code(v.Package.SHA256)
 	defer release()
 	if err := c.sandbox.Mount(ctx, dir); err != nil {
 		return err

@@ -19,6 +19,11 @@ type group struct {
 	// concurrency is how many requests one instance serves at once.
 	concurrency int
 
+	// code is the package's directory. It is held for as long as the group is there:
+	// who waits for an instance of a function that was deleted meanwhile needs it.
+	code        string
+	releaseCode func()
+
 	mu sync.Mutex
 	// idle is in the order in which they became idle: the last is lent first,
 	// so that the others can be frozen, and go when the load falls.

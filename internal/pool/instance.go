@@ -19,7 +19,6 @@ type instance struct {
 	group    *group
 	logs     *logs.Stream
 	logsDone chan struct{}
-	release  func() // lets the package go
 	// mux is nil where an instance serves one request at a time.
 	mux *rt.Mux
 
@@ -67,10 +66,10 @@ type freeze struct {
 
 // newInstance makes an instance of a cell. From here on its keeper sees to its
 // end, and to all that it holds.
-func newInstance(g *group, c *cell, class cove.StartClass, release func()) *instance {
+func newInstance(g *group, c *cell, class cove.StartClass) *instance {
 	v := g.version
 	in := &instance{
-		cell: c, group: g, release: release, class: class, since: time.Now(), parts: 1,
+		cell: c, group: g, class: class, since: time.Now(), parts: 1,
 		logs:     g.pool.o.Logs.Stream(v.Function, v.Number, c.id),
 		logsDone: make(chan struct{}),
 	}
@@ -103,7 +102,6 @@ func (in *instance) keep() {
 		_ = in.mux.Close()
 	}
 	<-in.logsDone
-	in.release()
 	in.group.gone(in)
 }
 

@@ -51,7 +51,7 @@ type Options struct {
 	// Image is the root file system of a runtime; an error says what to do.
 	Image func(ctx context.Context, name string) (driver.Image, error)
 	// Code holds a package's unpacked directory until release is called.
-	Code func(sha256 string) (dir string, release func(), err error)
+	Code func(sha256 string) (dir string, release func())
 	// Active is the version of a function that requests are given now.
 	Active func(function string) *cove.Version
 	// Logs takes what the instances print.
@@ -202,23 +202,29 @@ func (p *Pool) group(v *cove.Version) (*group, *cove.Error) {
 	if g != nil {
 		return g, nil
 	}
+	dir, release := p.o.Code(v.Package.SHA256)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
+		release()
 		return nil, errShuttingDown()
 	}
-	if g = p.groups[v.ID]; g == nil {
-		if p.arrivals[v.Function] == nil {
-			p.arrivals[v.Function] = &arrivals{}
-		}
-		g = newGroup(p, v, p.arrivals[v.Function])
-		p.groups[v.ID] = g
+	if g = p.groups[v.ID]; g != nil {
+		release()
+		return g, nil
 	}
+	if p.arrivals[v.Function] == nil {
+		p.arrivals[v.Function] = &arrivals{}
+	}
+	g = newGroup(p, v, p.arrivals[v.Function])
+	g.code, g.releaseCode = dir, release
+	p.groups[v.ID] = g
 	return g, nil
 }
 
 // drop forgets a group that is retired and empty.
 func (p *Pool) drop(g *group) {
+	g.releaseCode()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.groups[g.version.ID] == g {
@@ -319,6 +325,9 @@ func (p *Pool) Close(ctx context.Context) error {
 	go func() { p.live.Wait(); close(done) }()
 	select {
 	case <-done:
+		for _, g := range p.allGroups() {
+			g.releaseCode()
+		}
 		return nil
 	case <-ctx.Done():
 		left := 0

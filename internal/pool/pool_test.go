@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,34 @@ func code(err error) cove.Code { return cove.CodeOf(err) }
 
 func TestAcquire(t *testing.T) {
 	t.Parallel()
+
+	run(t, "keeps the package for who waits while the function is deleted, and no longer", func(t *testing.T) {
+		p, _ := setup(t, &pooltest.Driver{StartDelay: 2 * time.Second}, cove.GiB)
+		var held atomic.Int64
+		p.o.Code = holding(&held)
+		v := version(nil)
+		var active atomic.Pointer[cove.Version]
+		active.Store(v)
+		p.o.Active = func(string) *cove.Version { return active.Load() }
+		done := make(chan error, 1)
+		go func() {
+			_, _, err := call(p, v, "x")
+			done <- err
+		}()
+		time.Sleep(time.Second)
+		active.Store(nil)
+		p.Switch(v, nil)
+		if held.Load() == 0 {
+			t.Error("nobody keeps the package of the start")
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		if n := held.Load(); n != 0 {
+			t.Errorf("the package is held %d times", n)
+		}
+	})
 
 	run(t, "starts an instance for the first request and keeps it warm for the next", func(t *testing.T) {
 		d := &pooltest.Driver{StartDelay: 300 * time.Millisecond, InitDelay: 50 * time.Millisecond}

@@ -3,6 +3,8 @@ package pool
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,12 +59,13 @@ func setupRunning(t *testing.T, d *pooltest.Driver, memory cove.ByteSize, stems 
 func setupStems(t *testing.T, d *pooltest.Driver, memory cove.ByteSize, stems int) (*Pool, *logs.Book) {
 	t.Helper()
 	book := logs.NewBook()
+	held := &atomic.Int64{}
 	p := New(Options{
 		Owner: "test", Drivers: map[string]driver.Driver{"fake": d},
 		Overhead: func(string) cove.ByteSize { return 0 },
 		Runtime:  func(string) (rt.Runtime, bool) { return rt.Runtime{Name: "fake"}, true },
 		Image:    func(context.Context, string) (driver.Image, error) { return driver.Image{}, nil },
-		Code:     func(string) (string, func(), error) { return "", func() {}, nil },
+		Code:     holding(held),
 		Active:   func(string) *cove.Version { return version(nil) },
 		Logs:     book, Memory: memory, StemMemory: memory, Stems: stems, StartTimeout: 30 * time.Second,
 	})
@@ -78,8 +81,19 @@ func setupStems(t *testing.T, d *pooltest.Driver, memory cove.ByteSize, stems in
 		if r := p.ledger.reserved(); r != 0 {
 			t.Errorf("%s still reserved", r)
 		}
+		if n := held.Load(); n != 0 {
+			t.Errorf("packages are still held %d times", n)
+		}
 	})
 	return p, book
+}
+
+// holding is Options.Code that counts what is held.
+func holding(held *atomic.Int64) func(string) (string, func()) {
+	return func(string) (string, func()) {
+		held.Add(1)
+		return "", sync.OnceFunc(func() { held.Add(-1) })
+	}
 }
 
 // invoke calls v with payload and gives the lease back as a service does.

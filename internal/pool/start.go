@@ -236,13 +236,8 @@ func (g *group) limits() driver.Limits {
 // keeper sees to the cell's end, also if this fails.
 func (g *group) develop(c *cell, class cove.StartClass) (*instance, error) {
 	began := time.Now()
-	dir, release, err := g.pool.o.Code(g.version.Package.SHA256)
-	if err != nil {
-		g.pool.discard(c, "there is no code")
-		return nil, err
-	}
-	in := newInstance(g, c, class, release)
-	if err := in.fit(dir); err != nil {
+	in := newInstance(g, c, class)
+	if err := in.fit(); err != nil {
 		g.fail(in, "start failed")
 		if class == cove.StartStem && g.pool.ending.Err() == nil {
 			return nil, fmt.Errorf("%w: %w", errUnfit, err)
@@ -264,7 +259,7 @@ func (g *group) develop(c *cell, class cove.StartClass) (*instance, error) {
 }
 
 // fit gives the cell the version's limits and its package.
-func (in *instance) fit(dir string) error {
+func (in *instance) fit() error {
 	ctx, cancel := context.WithTimeout(in.group.pool.ending, in.group.pool.o.StartTimeout)
 	defer cancel()
 	if in.class == cove.StartStem {
@@ -276,7 +271,7 @@ func (in *instance) fit(dir string) error {
 			in.cpu.Store(int64(u.CPU))
 		}
 	}
-	return in.sandbox.Mount(ctx, dir)
+	return in.sandbox.Mount(ctx, in.group.code)
 }
 
 // init loads the handler, within the function's init timeout.

@@ -64,7 +64,9 @@ func (r *soakReport) chore(name string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.chores[name]++
-	if err != nil {
+	if errors.Is(err, errRefused) {
+		r.refused["chores"]++
+	} else if err != nil {
 		r.wrong = append(r.wrong, fmt.Errorf("%s: %w", name, err))
 	}
 }
@@ -131,8 +133,13 @@ func (r *soakReport) judge(t *testing.T) {
 			t.Errorf("%d of %d requests were refused; the first: %v", r.refused[arm], r.calls[arm], r.refusal)
 		}
 	}
+	chores := 0
 	for _, name := range slices.Sorted(maps.Keys(r.chores)) {
 		t.Logf("%-22s %6d", name, r.chores[name])
+		chores += r.chores[name]
+	}
+	if n := r.refused["chores"]; n > int(soakRefused*float64(chores)) {
+		t.Errorf("%d of %d chores were refused", n, chores)
 	}
 	t.Logf("the daemon's memory in MiB, each %s: %v", soakInterval, r.memory)
 	for _, err := range r.wrong[:min(len(r.wrong), 20)] {

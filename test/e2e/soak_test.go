@@ -366,6 +366,9 @@ func (s *soak) makeTrouble(ctx context.Context, name, do string) error {
 	}
 	for _, do := range []string{do, "ok"} {
 		r, err := s.h.Client.Invoke(ctx, name, fmt.Appendf(nil, `{"pathParameters":{"do":%q}}`, do))
+		if code := cove.CodeOf(err); code == cove.CodeOverloaded || code == cove.CodeQueueFull {
+			return fmt.Errorf("%s %s: %w: %w", name, do, errRefused, err)
+		}
 		if err != nil {
 			return fmt.Errorf("%s %s: %w", name, do, err)
 		}
