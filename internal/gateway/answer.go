@@ -45,8 +45,12 @@ var _ invoke.Sink = (*exchange)(nil)
 const (
 	// piece is how much of an answer a caller must take within WriteTimeout.
 	piece = 32 << 10
-	// uncounted is how large an answer may be that takes no part in BodyMemory.
+	// uncounted is how large an answer may be that takes no part in BodyMemory, where
+	// it has a connection for itself.
 	uncounted = 64 << 10
+	// streamMemory is what an answer on HTTP/2 counts at least: about what a stream
+	// holds that its caller does not read.
+	streamMemory = 16 << 10
 	// maxAnswerHead bounds the head of a function's answer.
 	maxAnswerHead = 64 << 10
 )
@@ -58,10 +62,7 @@ func (x *exchange) Answer(a *runtime.Answer) error {
 	if head == nil {
 		head = &runtime.Head{}
 	}
-	// A caller may take hours to read a large answer, and many callers may. What
-	// a socket's buffer holds anyway is not worth counting: so there are always
-	// answers, whatever is held.
-	if n := int64(len(a.Payload)); n > uncounted {
+	if n := x.counted(len(a.Payload)); n > 0 {
 		if err := x.reserve(n); err != nil {
 			x.fail(err)
 			return err
@@ -70,7 +71,25 @@ func (x *exchange) Answer(a *runtime.Answer) error {
 	if err := x.begin(head, a.Payload, false); err != nil {
 		return err
 	}
-	return x.write(a.Payload)
+	if err := x.write(a.Payload); err != nil || x.r.ProtoMajor == 1 {
+		return err
+	}
+	return x.flush() // Until then the stream holds it, and it counts.
+}
+
+// counted is how much of BodyMemory an answer of n bytes takes. A caller may take
+// hours to read a large answer, and many callers may. What a socket's buffer holds
+// anyway is not worth counting: so there are always answers on HTTP/1, whatever is
+// held. On HTTP/2 one connection holds up many answers, and a caller decides how
+// much of each may be sent.
+func (x *exchange) counted(n int) int64 {
+	switch {
+	case x.r.ProtoMajor > 1:
+		return int64(max(n, streamMemory))
+	case n > uncounted:
+		return int64(n)
+	}
+	return 0
 }
 
 // Begin writes the head of a streamed answer and sends it off.

@@ -126,6 +126,14 @@ func (h *head) add(name, value string) {
 	h.header[name] = h.values[n-1 : n : n]
 }
 
+// over gives the memory of an unusually large header back, when its request has
+// been answered.
+func (h *head) over() {
+	if cap(h.values) > keptFields {
+		h.header, h.values = nil, nil
+	}
+}
+
 func plainHost(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {

@@ -107,6 +107,7 @@ func (l *loop) run() bool {
 		if !l.conn.begin() || !l.answer(request) {
 			return false
 		}
+		l.head.over()
 		l.conn.all.idled(l.conn)
 		timeout = l.server.opts.IdleTimeout
 	}

@@ -29,8 +29,14 @@ type reply struct {
 	err   error
 }
 
-// replySize is up to what size head and body are copied together.
-const replySize = 16 << 10
+const (
+	// replySize is up to what size head and body are copied together.
+	replySize = 16 << 10
+	// keptFields is up to how many fields the memory of a head is kept for the next
+	// one. A map that has grown never shrinks, and a caller could have each of its
+	// idle connections hold one.
+	keptFields = 64
+)
 
 func (w *reply) reset(r *http.Request) {
 	if w.header == nil {
@@ -185,6 +191,9 @@ func (w *reply) finish() error {
 	}
 	if cap(w.out) > 2*replySize {
 		w.out = nil
+	}
+	if cap(w.names) > keptFields {
+		w.header, w.names = nil, nil
 	}
 	return w.err
 }

@@ -33,8 +33,9 @@ type Server struct {
 	loops    sync.WaitGroup
 }
 
-// maxStreams is how many requests one HTTP/2 connection may have open.
-const maxStreams = 250
+// maxStreams is how many requests one HTTP/2 connection may have open; fewer than
+// 100 are not recommended (RFC 9113, 6.5.2).
+const maxStreams = 100
 
 // Server makes the server of g.
 func (g *Gateway) Server() *Server {

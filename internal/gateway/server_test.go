@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	goruntime "runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -248,6 +249,63 @@ func TestLimits(t *testing.T) {
 			t.Errorf("a small answer: %s", res.Status)
 		}
 	})
+	t.Run("on HTTP/2 small answers that are not read are bounded as well", func(t *testing.T) {
+		t.Parallel()
+		w := setup(t, Options{Invoke: text("ok"), BodyMemory: 10 * streamMemory}, function("f", "/f"))
+		for range 5 { // Half of it, which is what one function may have.
+			w.unreadStream("/f")
+		}
+		if res := w.send(w.client(true), "GET", "/f", ""); res.StatusCode != 503 {
+			t.Errorf("one more on HTTP/2: %s", res.Status)
+		}
+		if res := w.send(w.client(false), "GET", "/f", ""); res.StatusCode != 200 {
+			t.Errorf("an answer on HTTP/1: %s", res.Status)
+		}
+	})
+}
+
+// What a caller leaves behind on a connection that is idle is small, whatever it
+// sent and whatever the function answered.
+func TestIdleConnectionsHoldLittle(t *testing.T) {
+	const few, many = 20, 1000 // as many fields as a loop takes
+	held := func(t *testing.T, request string, answer map[string][]string) int64 {
+		t.Helper()
+		h := runtime.Head{Headers: answer}
+		w := setup(t, Options{Invoke: doFunc(func(_ context.Context, _ *invoke.Request, sink invoke.Sink) *cove.Error {
+			return cove.AsError(sink.Answer(&runtime.Answer{Head: &h}))
+		})}, function("f", "/f"))
+		before := heap()
+		for range few {
+			r := w.raw()
+			r.say(request)
+			r.answer("GET")
+		}
+		return (heap() - before) / few
+	}
+	var fields strings.Builder
+	answer := map[string][]string{}
+	for i := range many {
+		fmt.Fprintf(&fields, "a%x:\r\n", i)
+		answer[fmt.Sprintf("a%x", i)] = []string{""}
+	}
+	const plain = "GET /f HTTP/1.1\r\nHost: h\r\n\r\n"
+	usual := held(t, plain, nil)
+	if n := held(t, strings.TrimSuffix(plain, "\r\n")+fields.String()+"\r\n", nil); n > 4*usual {
+		t.Errorf("after a request of %d fields a connection holds %d bytes, otherwise %d", many, n, usual)
+	}
+	if n := held(t, plain, answer); n > 4*usual {
+		t.Errorf("after an answer of %d fields a connection holds %d bytes, otherwise %d", many, n, usual)
+	}
+}
+
+// heap is how much memory is in use.
+func heap() int64 {
+	var m goruntime.MemStats
+	for range 2 { // What is pooled lives through one collection.
+		goruntime.GC()
+	}
+	goruntime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 func TestSlowCallers(t *testing.T) {

@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -14,6 +16,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/internal/invoke"
@@ -205,6 +209,29 @@ func (r *raw) answer(method string) response {
 		r.Fatalf("read an answer's body: %v", err)
 	}
 	return response{res, string(b)}
+}
+
+// unreadStream makes a GET on HTTP/2 whose caller takes the head of the answer and
+// nothing of its body, until the test ends.
+func (w *world) unreadStream(path string) {
+	w.Helper()
+	c := w.raw()
+	c.say(http2.ClientPreface)
+	framer := http2.NewFramer(c.Conn, c.Reader)
+	var head bytes.Buffer
+	fields := hpack.NewEncoder(&head)
+	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "h"}, {":path", path}} {
+		_ = fields.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}) // Into memory.
+	}
+	err := errors.Join(framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}),
+		framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: head.Bytes(), EndStream: true, EndHeaders: true}))
+	for err == nil {
+		var f http2.Frame
+		if f, err = framer.ReadFrame(); err == nil && f.Header().Type == http2.FrameHeaders {
+			return
+		}
+	}
+	w.Fatalf("a stream on HTTP/2: %v", err)
 }
 
 // closed waits for the end of the connection and returns what came before it.

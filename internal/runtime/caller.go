@@ -43,6 +43,19 @@ type Caller struct {
 	err error
 }
 
+// joined is up to what size pieces that nobody has read yet become one. A piece
+// takes memory beside its bytes, which alone are what credit counts.
+const joined = 16 << 10
+
+// keep queues a piece of the answer. The lock of the Mux is held.
+func (c *Caller) keep(piece []byte) {
+	if last := len(c.queue) - 1; last >= 0 && len(c.queue[last])+len(piece) <= joined {
+		c.queue[last] = append(c.queue[last], piece...)
+		return
+	}
+	c.queue = append(c.queue, piece)
+}
+
 // wake tells the caller's goroutine to look again.
 func (c *Caller) wake() {
 	select {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -523,6 +524,8 @@ func TestConnHostileShim(t *testing.T) {
 		"no name":                    `{"status":200,"headers":{"":["c"]}}`,
 		"a line end in a cookie":     `{"status":200,"cookies":["a\nb"]}`,
 		"a head that is not its own": `[1]`,
+		"too many values":            `{"status":200,"headers":{"a":["b"` + strings.Repeat(`,"b"`, 256) + `]}}`,
+		"too many names":             manyNames(257),
 	} {
 		t.Run("an HTTP head with "+name+" is an invalid answer and the Conn stays", func(t *testing.T) {
 			t.Parallel()
@@ -537,4 +540,14 @@ func TestConnHostileShim(t *testing.T) {
 			}
 		})
 	}
+}
+
+// manyNames is an HTTP head with n headers that have no value.
+func manyNames(n int) string {
+	headers := map[string][]string{}
+	for i := range n {
+		headers[fmt.Sprintf("x-%d", i)] = []string{}
+	}
+	head, _ := json.Marshal(map[string]any{"status": 200, "headers": headers}) // Strings always marshal.
+	return string(head)
 }

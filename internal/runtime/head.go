@@ -7,11 +7,19 @@ import (
 	"github.com/covefn/cove"
 )
 
+// maxFields bounds the fields of an answer's head, each value of a header and each
+// cookie being one. That is far more than clients take: each costs the gateway time
+// and memory, however short it is.
+const maxFields = 256
+
 // check says what of h HTTP cannot carry. The handler's code is not trusted to
 // leave line ends out of a header.
 func (h *Head) check() error {
 	if h.Status < 200 || h.Status > 599 {
 		return cove.Errorf(cove.CodeInvalidResponse, "statusCode is %d; it must be 200 to 599", h.Status)
+	}
+	if n := h.fields(); n > maxFields {
+		return cove.Errorf(cove.CodeInvalidResponse, "the answer has %d headers and cookies; at most %d are allowed", n, maxFields)
 	}
 	for name, values := range h.Headers {
 		if !validName(name) {
@@ -29,6 +37,15 @@ func (h *Head) check() error {
 		}
 	}
 	return nil
+}
+
+// fields is how many fields h has; a header without a value counts as one.
+func (h *Head) fields() int {
+	n := len(h.Cookies)
+	for _, values := range h.Headers {
+		n += max(1, len(values))
+	}
+	return n
 }
 
 // validName says whether s is a token of RFC 9110 in lower case.

@@ -348,7 +348,7 @@ func (m *Mux) takeChunk(id uint64, n int) error {
 		return protocolError("a CHUNK of %d bytes where %d were granted", n, c.credit)
 	}
 	c.credit -= n
-	c.queue = append(c.queue, piece)
+	c.keep(piece)
 	c.wake()
 	return nil
 }
