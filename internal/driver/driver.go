@@ -22,6 +22,21 @@ var ErrDead = errors.New("the sandbox is dead")
 // anything was changed: the sandbox is as it was, and goes on.
 var ErrRefused = errors.New("nothing was changed")
 
+// Remains is the error of a Create that has not removed yet what it had made.
+type Remains struct {
+	// Sandbox is what there is of it. Only ID and Destroy work. What was reserved for
+	// the sandbox must be kept until Destroy has returned nil.
+	Sandbox Sandbox
+	// Err is why there is no sandbox.
+	Err error
+}
+
+// Error is that of Err.
+func (r *Remains) Error() string { return r.Err.Error() }
+
+// Unwrap is Err.
+func (r *Remains) Unwrap() error { return r.Err }
+
 // Driver makes sandboxes of one isolation. It is safe for concurrent use and
 // holds no policy: no pooling, no retries, no deadlines of its own but those
 // that keep it from hanging.
@@ -34,7 +49,8 @@ type Driver interface {
 	// version.
 	Probe(ctx context.Context) Report
 	// Create returns a sandbox whose shim has connected. If ctx ends first, or
-	// anything fails, it removes all that it made before it returns.
+	// anything fails, it removes all that it made before it returns. Where that
+	// takes long, because the host or Docker is in trouble, its error is a *Remains.
 	Create(ctx context.Context, spec Spec) (Sandbox, error)
 	// Recover lists what an earlier daemon left behind under owner, for the
 	// pool to destroy. Of what it returns only ID and Destroy work.

@@ -44,14 +44,15 @@ func (d *Driver) Create(ctx context.Context, spec driver.Spec) (driver.Sandbox, 
 	// taken says who is responsible for the sandbox at the end: its caller if
 	// Create still waits, and the background otherwise.
 	var taken atomic.Bool
-	result := make(chan error, 1)
+	result, built := make(chan error, 1), make(chan struct{})
 	d.background.Go(func() {
 		err := s.build(ctx)
 		if err == nil && !taken.CompareAndSwap(false, true) {
 			err = context.Cause(ctx)
 		}
-		if err != nil {
-			s.undo(ctx)
+		close(built)
+		if err != nil && s.undo(ctx) != nil {
+			err = &driver.Remains{Sandbox: s, Err: err}
 		}
 		result <- err
 	})
@@ -63,7 +64,9 @@ func (d *Driver) Create(ctx context.Context, spec driver.Spec) (driver.Sandbox, 
 		case err = <-result:
 		case <-time.After(giveUpTime):
 			if taken.CompareAndSwap(false, true) {
-				return nil, d.failure(spec, fmt.Errorf("%w while Docker had not answered", context.Cause(ctx)))
+				return nil, d.failure(spec, &driver.Remains{
+					Sandbox: unbuilt{s, built}, Err: fmt.Errorf("%w while Docker had not answered", context.Cause(ctx)),
+				})
 			}
 			err = <-result
 		}
@@ -82,12 +85,29 @@ func (d *Driver) failure(spec driver.Spec, err error) error {
 }
 
 // undo removes what build made, and comes back when it is done or, if that
-// takes long, goes on in the background.
-func (s *sandbox) undo(ctx context.Context) {
+// takes long, goes on in the background. The error says that it does; the removal
+// tells of its own in the log.
+func (s *sandbox) undo(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime)
 	defer cancel()
-	// An error is that of ctx: the removal tells of its own in the log.
-	_ = s.Destroy(ctx, "it could not be started")
+	return s.Destroy(ctx, "it could not be started")
+}
+
+// unbuilt is a sandbox that nobody waits for any more, and that is removed when
+// Docker has answered.
+type unbuilt struct {
+	*sandbox
+	built <-chan struct{}
+}
+
+// Destroy waits for that answer, and then for the removal.
+func (u unbuilt) Destroy(ctx context.Context, reason string) error {
+	select {
+	case <-u.built:
+		return u.sandbox.Destroy(ctx, reason)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // build makes the sandbox step by step; after an error Destroy removes what

@@ -641,8 +641,13 @@ func TestDockerThatHangsHoldsNothingUp(t *testing.T) {
 	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	begun = time.Now()
-	if _, err := f.Create(ctx, f.spec("three")); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("creating gave %v", err)
+	_, err := f.Create(ctx, f.spec("three"))
+	remains, ok := errors.AsType[*driver.Remains](err)
+	if !errors.Is(err, context.DeadlineExceeded) || !ok {
+		t.Fatalf("creating gave %v", err)
+	}
+	if err := remains.Sandbox.Destroy(ctx, "given up"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("destroying what is not made yet gave %v", err)
 	}
 	if took := time.Since(begun); took > 10*time.Second {
 		t.Errorf("giving up took %s", took)
@@ -658,6 +663,7 @@ func TestDockerThatHangsHoldsNothingUp(t *testing.T) {
 	must(t, dockerd.Signal(syscall.SIGCONT))
 	destroy(t, s)
 	destroy(t, paused)
+	destroy(t, remains.Sandbox)
 	for end := time.Now().Add(30 * time.Second); len(f.remains(t)) > 0 && time.Now().Before(end); {
 		time.Sleep(50 * time.Millisecond)
 	}

@@ -228,6 +228,7 @@ func (d *Driver) create(ctx context.Context, spec driver.Spec) (_ *sandbox, err 
 			// It may take longer than ctx: nothing may be left.
 			if cleanErr := s.Destroy(context.WithoutCancel(ctx), "it did not start"); cleanErr != nil {
 				d.log.Error("a sandbox that did not start was not removed", "sandbox", spec.ID, "err", cleanErr)
+				err = &driver.Remains{Sandbox: s, Err: err}
 			}
 		}
 	}()

@@ -8,8 +8,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/internal/driver"
@@ -217,6 +220,41 @@ func TestCreateRefuses(t *testing.T) {
 				t.Errorf("the error is %v", err)
 			}
 		})
+	}
+}
+
+func TestCreateThatCannotCleanUp(t *testing.T) {
+	dir := t.TempDir()
+	d, err := oci.New(oci.Options{Isolation: oci.Runc, StateDir: filepath.Join(dir, "state"), RunDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	spec := script(t, subject(t, oci.Runc, ""), "in-the-way", "")
+	spec.Command = []string{"/no/such/program"}
+	busy := filepath.Join(dir, "bundle", spec.ID, "busy")
+	if err := os.MkdirAll(busy, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount(dir, busy, "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	unmount := sync.OnceValue(func() error { return unix.Unmount(busy, unix.MNT_DETACH) })
+	defer func() { _ = unmount() }()
+
+	_, err = d.Create(t.Context(), spec)
+	remains, ok := errors.AsType[*driver.Remains](err)
+	if cove.CodeOf(err) != cove.CodeSandboxStartFailed || !ok {
+		t.Fatalf("the error is %v", err)
+	}
+	if err := remains.Sandbox.Destroy(t.Context(), "again"); err == nil {
+		t.Error("it was removed while something was in the way")
+	}
+	if err := errors.Join(unmount(), remains.Sandbox.Destroy(t.Context(), "at last")); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Dir(busy)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the bundle is still there: %v", err)
 	}
 }
 
