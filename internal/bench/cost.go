@@ -17,14 +17,20 @@ type Usage struct {
 	// CPUPerStart are the CPU seconds of one start, with those of making the stem
 	// cell that takes the place of the one it used.
 	CPUPerStart float64 `json:"cpu_s_per_start"`
-	// CPUPerIdleHour are the CPU seconds of one idle instance in an hour. A comparison
-	// leaves it at 0: what idles is frozen after scaling.pause.
-	CPUPerIdleHour float64 `json:"cpu_s_per_idle_hour"`
+	// CPUPerIdleHour are the CPU seconds in an hour of one instance that waits and is
+	// not paused, CPUPerPausedHour those of a paused one.
+	CPUPerIdleHour   float64 `json:"cpu_s_per_idle_hour"`
+	CPUPerPausedHour float64 `json:"cpu_s_per_paused_hour,omitzero"`
+	// PausedAfter is how long an instance waits until it is paused: 0, or longer than
+	// it is kept, is never.
+	PausedAfter time.Duration `json:"paused_after_ns,omitzero"`
 	// Memory is that of one instance, its helpers included.
 	Memory cove.ByteSize `json:"memory_per_instance"`
 	// Standing is the memory that is taken all the time whatever the traffic is: a
 	// stem cell that waits.
 	Standing cove.ByteSize `json:"memory_standing"`
+	// CPUPerStandingHour are the CPU seconds of that in an hour.
+	CPUPerStandingHour float64 `json:"cpu_s_per_standing_hour,omitzero"`
 	// Call is how long one call takes an instance.
 	Call time.Duration `json:"call_ns"`
 }
@@ -70,8 +76,8 @@ type Bill struct {
 	PerMonth   float64 `json:"per_month"`
 	PerMillion float64 `json:"per_million"`
 	// The parts of PerMonth: the calls themselves, starting instances, memory while
-	// they work, memory and processor time while they wait, and what stands ready
-	// whatever comes.
+	// they work, memory and processor time while they wait, and memory and processor
+	// time of what stands ready whatever comes.
 	Calls    float64 `json:"calls"`
 	Starts   float64 `json:"starts"`
 	Busy     float64 `json:"busy"`
@@ -96,38 +102,49 @@ type Bill struct {
 // the first instance.
 func Cost(u Usage, t Traffic, p Prices) Bill {
 	var b Bill
-	var busy, idle, starts, calls float64
+	var o occupied
+	calls := 0.0
 	for _, rate := range t.PerSecond {
-		x, y, z := occupancy(rate, u.Call.Seconds(), t)
-		busy, idle, starts, calls = busy+x, idle+y, starts+z, calls+rate
+		part := occupancy(rate, u, t)
+		o.busy, o.awake, o.paused, o.starts = o.busy+part.busy, o.awake+part.awake, o.paused+part.paused, o.starts+part.starts
+		calls += rate
 	}
 	parts := float64(max(len(t.PerSecond), 1))
-	busy, idle, starts, calls = busy/parts, idle/parts, starts/parts, calls/parts
+	o.busy, o.awake, o.paused, o.starts = o.busy/parts, o.awake/parts, o.paused/parts, o.starts/parts
+	calls /= parts
 
 	hours := Month.Hours()
 	gib := float64(u.Memory) / float64(cove.GiB) * p.GiBHour * hours
 	perCPUSecond := p.VCPUHour / 3600
 	b.CallsPerMonth = calls * Month.Seconds()
 	b.Calls = b.CallsPerMonth / 1000 * u.CPUPerThousand * perCPUSecond
-	b.Starts = starts * Month.Seconds() * u.CPUPerStart * perCPUSecond
-	b.Busy = busy * gib
-	b.Idle = idle * (gib + u.CPUPerIdleHour*hours*perCPUSecond)
-	b.Standing = float64(u.Standing) / float64(cove.GiB) * p.GiBHour * hours
+	b.Starts = o.starts * Month.Seconds() * u.CPUPerStart * perCPUSecond
+	b.Busy = o.busy * gib
+	b.Idle = (o.awake+o.paused)*gib + (o.awake*u.CPUPerIdleHour+o.paused*u.CPUPerPausedHour)*hours*perCPUSecond
+	b.Standing = float64(u.Standing)/float64(cove.GiB)*p.GiBHour*hours + u.CPUPerStandingHour*hours*perCPUSecond
 	b.PerMonth = b.Calls + b.Starts + b.Busy + b.Idle + b.Standing
-	b.Instances = busy + idle
+	b.Instances = o.busy + o.awake + o.paused
 	if calls > 0 {
 		b.PerMillion = b.PerMonth / b.CallsPerMonth * 1e6
-		b.ColdShare = starts / calls
+		b.ColdShare = o.starts / calls
 	}
 	return b
 }
 
-// occupancy is how many instances work and how many wait, on average, and how
-// many are started per second, at rate calls per second of call seconds each.
-func occupancy(rate, call float64, t Traffic) (busy, idle, starts float64) {
-	keep := t.KeepAlive.Seconds()
+// occupied is how many instances work, wait awake and wait paused, on average, and
+// how many are started per second.
+type occupied struct{ busy, awake, paused, starts float64 }
+
+// occupancy is what rate calls per second occupy of instances of u.
+func occupancy(rate float64, u Usage, t Traffic) occupied {
+	var o occupied
+	call, keep, pause := u.Call.Seconds(), t.KeepAlive.Seconds(), u.PausedAfter.Seconds()
+	if pause == 0 || pause > keep {
+		pause = math.Inf(1)
+	}
 	if rate <= 0 || call <= 0 {
-		return 0, float64(t.Min), 0
+		o.wait(float64(t.Min), math.Inf(1), math.Inf(1), pause)
+		return o
 	}
 	load := rate * call
 	// Instances far beyond the load have nothing to do.
@@ -138,18 +155,31 @@ func occupancy(rate, call float64, t Traffic) (busy, idle, starts float64) {
 		blocked = load * blocked / (float64(n) + load*blocked)
 		works := load * (before - blocked) // The part of the time that the n-th works.
 		uses := works / call               // Its calls per second.
-		busy += works
+		gap := (1 - works) / uses
+		o.busy += works
 		switch {
 		case n <= t.Min:
-			idle += 1 - works
+			o.wait(1-works, gap, math.Inf(1), pause)
 		case uses > 0:
-			gap := (1 - works) / uses
-			// What waits is kept for a part of the gap only.
-			idle += (1 - works) * -math.Expm1(-keep/gap)
-			starts += uses * math.Exp(-keep/gap)
+			o.wait(1-works, gap, keep, pause)
+			o.starts += uses * math.Exp(-keep/gap)
 		}
 	}
-	return busy, idle, starts
+	return o
+}
+
+// wait adds an instance that waits for a part of the time: in gaps of a mean length,
+// of each of which it is there for keep seconds at most, and awake for pause.
+func (o *occupied) wait(part, gap, keep, pause float64) {
+	within := func(seconds float64) float64 {
+		if math.IsInf(seconds, 1) {
+			return part
+		}
+		return part * -math.Expm1(-seconds/gap)
+	}
+	awake := within(min(pause, keep))
+	o.awake += awake
+	o.paused += within(keep) - awake
 }
 
 // Priced is a name with what was measured for it.

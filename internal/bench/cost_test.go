@@ -61,8 +61,8 @@ func TestCost(t *testing.T) {
 	t.Run("instances that work are as many as the load, at any rate", func(t *testing.T) {
 		t.Parallel()
 		for _, rate := range []float64{0.01, 1, 10, 100, 1000} {
-			busy, _, _ := occupancy(rate, 0.05, Traffic{KeepAlive: time.Minute})
-			check(t, "the load", busy, rate*0.05)
+			o := occupancy(rate, Usage{Call: 50 * time.Millisecond}, Traffic{KeepAlive: time.Minute})
+			check(t, "the load", o.busy, rate*0.05)
 		}
 	})
 	t.Run("a minimum is paid while it waits, and nothing is started for it", func(t *testing.T) {
@@ -72,6 +72,40 @@ func TestCost(t *testing.T) {
 		check(t, "idling", b.Idle, 2*730*(0.01+36*0.001))
 		check(t, "starts", b.Starts, 0)
 		check(t, "a million calls of none", b.PerMillion, 0)
+	})
+	t.Run("what waits is awake until it is paused, and costs what it does in each state", func(t *testing.T) {
+		t.Parallel()
+		// One call in 100 s, kept for 300 s and paused after 10: of the gaps, which are
+		// exponential, 1-exp(-0.1) is waited awake, and until 1-exp(-3) paused.
+		u := Usage{CPUPerIdleHour: 72, CPUPerPausedHour: 7.2, PausedAfter: 10 * time.Second, Call: time.Microsecond}
+		at := Traffic{PerSecond: []float64{0.01}, KeepAlive: 300 * time.Second}
+		awake := 1 - math.Exp(-0.1)
+		paused := 1 - math.Exp(-3) - awake
+		idle := func(u Usage) float64 { return Cost(u, at, prices()).Idle }
+		if want := 730 * 0.001 * (awake*72 + paused*7.2); math.Abs(idle(u)-want) > 1e-4*want {
+			t.Errorf("idling is %v, not %v", idle(u), want)
+		}
+		never := u
+		never.PausedAfter = 0
+		if want := 730 * 0.001 * (awake + paused) * 72; math.Abs(idle(never)-want) > 1e-4*want {
+			t.Errorf("never paused it is %v, not %v", idle(never), want)
+		}
+		later := u
+		later.PausedAfter = time.Hour // Longer than it is kept: that is never, too.
+		check(t, "paused after its end", idle(later), idle(never))
+	})
+	t.Run("a minimum without calls is paused all the time, and a stem cell works a little", func(t *testing.T) {
+		t.Parallel()
+		u := Usage{CPUPerIdleHour: 36, CPUPerPausedHour: 3.6, PausedAfter: 10 * time.Second, CPUPerStandingHour: 7.2, Memory: cove.GiB, Call: time.Millisecond}
+		b := Cost(u, Traffic{PerSecond: []float64{0}, Min: 2, KeepAlive: time.Minute}, prices())
+		check(t, "idling", b.Idle, 2*730*(0.01+3.6*0.001))
+		check(t, "what stands ready", b.Standing, 730*7.2*0.001)
+		check(t, "the instances", b.Instances, 2)
+		u.PausedAfter = 0
+		b = Cost(u, Traffic{PerSecond: []float64{0.001}, Min: 2, KeepAlive: time.Minute}, prices())
+		if want := 2 * 730 * (0.01 + 36*0.001); math.Abs(b.Idle-want) > 1e-5*want {
+			t.Errorf("a minimum that is never paused is %v, not %v", b.Idle, want)
+		}
 	})
 	t.Run("a day by the hour is the mean of its hours", func(t *testing.T) {
 		t.Parallel()

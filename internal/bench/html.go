@@ -196,7 +196,18 @@ func (r *Report) memoryCharts(colours map[string]int) []chart {
 		return x.Subject + ", " + x.Runtime, bar{name: x.Isolation, value: float64(x.PSS), text: mib(x.PSS)}
 	})
 	const caption = "Memory of an idle instance (PSS, helpers included)"
-	return []chart{{caption, template.HTML(bars(caption, groups, false, colours))}}
+	out := []chart{{caption, template.HTML(bars(caption, groups, false, colours))}}
+	var fit []MemoryRow
+	for _, x := range r.Memory {
+		if x.Reserved > 0 {
+			fit = append(fit, x)
+		}
+	}
+	groups = grouped(fit, func(x MemoryRow) (string, bar) {
+		return x.Subject + ", " + x.Runtime, bar{name: x.Isolation, value: x.ReservedPerGiB, high: x.PerGiB, text: fmt.Sprintf("%.0f, PSS: %.0f", x.ReservedPerGiB, x.PerGiB)}
+	})
+	const fits = "Idle instances in a GiB: as many as Cove admits by what it reserves, and with the line as many as PSS would allow"
+	return append(out, chart{fits, template.HTML(bars(fits, groups, false, colours))})
 }
 
 // costCharts draws the monthly bill over the load.

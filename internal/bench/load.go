@@ -1,11 +1,13 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +40,26 @@ type Load struct {
 	Elapsed time.Duration `json:"elapsed_ns"`
 	// Took are the latencies that Latency sums up, in no order.
 	Took []time.Duration `json:"-"`
+	// Lags are what SendLag sums up.
+	Lags []time.Duration `json:"-"`
+}
+
+// joined are the slices of one load as one.
+func joined(parts []Load) Load {
+	var all Load
+	answered := 0
+	for _, l := range parts {
+		all.Rate, all.Workers = l.Rate, l.Workers
+		all.Took, all.Lags = append(all.Took, l.Took...), append(all.Lags, l.Lags...)
+		all.Calls, all.Failed, all.Elapsed = all.Calls+l.Calls, all.Failed+l.Failed, all.Elapsed+l.Elapsed
+		all.Error = cmp.Or(all.Error, l.Error)
+		answered += len(l.Took)
+	}
+	all.Latency, all.SendLag = Summarise(all.Took), Summarise(all.Lags)
+	if all.Elapsed > 0 {
+		all.PerSecond = float64(answered) / all.Elapsed.Seconds()
+	}
+	return all
 }
 
 // grace is how long the answers to the last calls of a load are waited for.
@@ -173,7 +195,7 @@ func (r *recorder) late(lag time.Duration) {
 func (r *recorder) load(elapsed time.Duration) Load {
 	l := Load{
 		Latency: Summarise(r.took), SendLag: Summarise(r.lags), Calls: int(r.calls.Load()), Failed: r.failed, Error: r.err,
-		Elapsed: elapsed, Took: r.took,
+		Elapsed: elapsed, Took: r.took, Lags: r.lags,
 	}
 	if elapsed > 0 {
 		l.PerSecond = float64(len(r.took)) / elapsed.Seconds()
@@ -193,23 +215,35 @@ type Ladder struct {
 	// Workers are the callers of the closed loops.
 	Workers int
 	// Peak is how long each target's peak is looked for, and Step how long each
-	// step of the open loop takes.
+	// step of the open loop takes, all its slices together.
 	Peak, Step time.Duration
 	// Parts are the steps as parts of the slower target's peak; nil is 0.5, 0.7
 	// and 0.9.
 	Parts []float64
-	// Seed decides the order of the targets at every step and the moments of
+	// Seed decides the order of the targets in every round and the moments of
 	// their calls.
 	Seed uint64
 	// Progress, if not nil, is told which part is done, 0 to 1.
 	Progress func(part float64)
 }
 
+const (
+	// ladderRounds is how many slices each target's peak and each of its steps has.
+	// They are the samples of the ratios' intervals: the calls within a slice are
+	// not independent of each other, as what holds up one holds up the next. It is
+	// odd, so that a median is one of them.
+	ladderRounds = 7
+	// leastSlice is how long a slice is at least.
+	leastSlice = 50 * time.Millisecond
+)
+
 // Climbed is what one target did on a ladder.
 type Climbed struct {
 	Name string `json:"name"`
-	// Peak is the better of two closed loops.
+	// Peak is the median of the closed loops.
 	Peak Load `json:"peak"`
+	// Each is the time per call in every one of them, in their order.
+	Each []time.Duration `json:"-"`
 	// Steps are the open loops, one for each part.
 	Steps []Step `json:"steps"`
 }
@@ -218,49 +252,107 @@ type Climbed struct {
 type Step struct {
 	Part float64 `json:"part"`
 	Load
+	// Ratio is the median latency as a multiple of that of the first target, over
+	// the slices; zero for that one. Same says that it is no more than the noise.
+	Ratio Interval `json:"ratio,omitzero"`
+	Same  bool     `json:"same,omitempty"`
+	// Each are the medians of the slices, in their order.
+	Each []time.Duration `json:"-"`
+}
+
+// climb is the state of one ladder.
+type climb struct {
+	targets []Target
+	ladder  Ladder
+	order   *rand.Rand
+	out     []Climbed
+	done    int
 }
 
 // Climb finds every target's peak with closed loops, and then every target's
 // latency at the same rates, which are parts of the slowest one's peak: at a rate
-// that one of them cannot keep up with, there would be nothing to compare. At
-// every step the targets take turns in random order.
+// that one of them cannot keep up with, there would be nothing to compare. Peaks
+// and steps are cut into slices, in which the targets take turns in random order.
 func Climb(ctx context.Context, targets []Target, l Ladder) ([]Climbed, error) {
 	if len(l.Parts) == 0 {
 		l.Parts = []float64{0.5, 0.7, 0.9}
 	}
-	out := make([]Climbed, len(targets))
-	order := rand.New(rand.NewPCG(l.Seed, 3))
-	const peaks = 2
-	total, done := len(targets)*(peaks+len(l.Parts)), 0
-	told := func() {
-		if done++; l.Progress != nil {
-			l.Progress(float64(done) / float64(total))
-		}
-	}
-	for range peaks {
-		for _, i := range order.Perm(len(targets)) {
-			out[i].Name = targets[i].Name
-			if p := ClosedLoop(ctx, targets[i].Call, l.Workers, l.Peak/peaks); p.PerSecond >= out[i].Peak.PerSecond {
-				out[i].Peak = p
-			}
-			told()
-		}
-	}
-	slowest := math.Inf(1)
-	for _, c := range out {
-		if slowest = min(slowest, c.Peak.PerSecond); slowest == 0 && ctx.Err() == nil {
-			return out, fmt.Errorf("%s answered no call: %s", c.Name, c.Peak.Error)
-		}
-	}
+	c := &climb{targets: targets, ladder: l, order: rand.New(rand.NewPCG(l.Seed, 3)), out: make([]Climbed, len(targets))}
+	slowest, err := c.peaks(ctx)
 	for n, part := range l.Parts {
-		for _, i := range order.Perm(len(targets)) {
-			if ctx.Err() != nil {
-				return out, fmt.Errorf("the load was broken off: %w", context.Cause(ctx))
-			}
-			step := OpenLoop(ctx, targets[i].Call, Open{Rate: part * slowest, For: l.Step, Seed: l.Seed + uint64(n)})
-			out[i].Steps = append(out[i].Steps, Step{Part: part, Load: step})
-			told()
+		if err == nil {
+			err = c.step(ctx, n, part, part*slowest)
 		}
 	}
-	return out, nil
+	return c.out, err
+}
+
+// rounds lets the targets take turns, with the number of the round. Each has about
+// the time span for all of its slices: where a single call takes longer than a
+// slice, there are fewer of them.
+func (c *climb) rounds(ctx context.Context, span time.Duration, slice func(round, target int)) error {
+	began, most := time.Now(), 2*time.Duration(len(c.targets))*max(span, ladderRounds*leastSlice)
+	for round := range ladderRounds {
+		if round > 0 && time.Since(began) > most {
+			c.done += (ladderRounds - round) * len(c.targets)
+			break
+		}
+		for _, i := range c.order.Perm(len(c.targets)) {
+			slice(round, i)
+			if ctx.Err() != nil {
+				return fmt.Errorf("the load was broken off: %w", context.Cause(ctx))
+			}
+			if c.done++; c.ladder.Progress != nil {
+				c.ladder.Progress(float64(c.done) / float64(ladderRounds*len(c.targets)*(1+len(c.ladder.Parts))))
+			}
+		}
+	}
+	return nil
+}
+
+// peaks finds every target's peak, and says which is the lowest.
+func (c *climb) peaks(ctx context.Context) (slowest float64, err error) {
+	found := make([][]Load, len(c.targets))
+	err = c.rounds(ctx, c.ladder.Peak, func(_, i int) {
+		found[i] = append(found[i], ClosedLoop(ctx, c.targets[i].Call, c.ladder.Workers, max(c.ladder.Peak/ladderRounds, leastSlice)))
+	})
+	slowest = math.Inf(1)
+	for i, loads := range found {
+		at := &c.out[i]
+		at.Name = c.targets[i].Name
+		if len(loads) == 0 {
+			return 0, err // Nothing was begun.
+		}
+		for _, l := range loads {
+			if l.PerSecond > 0 {
+				at.Each = append(at.Each, time.Duration(float64(time.Second)/l.PerSecond))
+			}
+		}
+		slices.SortStableFunc(loads, func(a, b Load) int { return cmp.Compare(a.PerSecond, b.PerSecond) })
+		at.Peak = loads[len(loads)/2]
+		if slowest = min(slowest, at.Peak.PerSecond); slowest == 0 && err == nil {
+			return 0, fmt.Errorf("%s answered no call: %s", at.Name, at.Peak.Error)
+		}
+	}
+	return slowest, err
+}
+
+// step loads every target with the n-th part of the slowest one's peak.
+func (c *climb) step(ctx context.Context, n int, part, rate float64) error {
+	found := make([][]Load, len(c.targets))
+	err := c.rounds(ctx, c.ladder.Step, func(round, i int) {
+		found[i] = append(found[i], OpenLoop(ctx, c.targets[i].Call, Open{
+			Rate: rate, For: max(c.ladder.Step/ladderRounds, leastSlice), Seed: c.ladder.Seed + uint64(n*ladderRounds+round),
+		}))
+	})
+	for i, loads := range found {
+		step := Step{Part: part, Load: joined(loads)}
+		for _, l := range loads {
+			if l.Latency.N > 0 {
+				step.Each = append(step.Each, l.Latency.P50)
+			}
+		}
+		c.out[i].Steps = append(c.out[i].Steps, step)
+	}
+	return err
 }

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -136,6 +137,35 @@ func TestClimb(t *testing.T) {
 			}
 			if told[len(told)-1] != 1 {
 				t.Errorf("progress %v", told)
+			}
+		})
+	})
+	t.Run("peaks and steps are cut into slices, which are the samples of the ratios", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			fast, slow := newServer(5*time.Millisecond), newServer(10*time.Millisecond)
+			got, err := Climb(t.Context(), []Target{{"fast", fast.call}, {"slow", slow.call}}, Ladder{Workers: 4, Peak: 7 * time.Second, Step: 7 * time.Second, Seed: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r := Ratio(got[0].Each, got[1].Each, 0.5, 1); len(got[0].Each) != ladderRounds || !r.Bounded() || math.Abs(r.Value-0.5) > 0.01 {
+				t.Errorf("the fast one takes %v of the time per call: %v", r, got[0].Each)
+			}
+			for i, s := range got[1].Steps {
+				if len(s.Each) != ladderRounds || s.Calls != s.Latency.N || s.SendLag.N == 0 || s.Elapsed < 6*time.Second || s.PerSecond < s.Rate/2 {
+					t.Errorf("step %d: %+v", i, s)
+				}
+			}
+		})
+	})
+	t.Run("calls that take longer than a slice have fewer slices", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			slow := func(context.Context) error { time.Sleep(2 * time.Second); return nil }
+			got, err := Climb(t.Context(), []Target{{"slow", slow}}, Ladder{Workers: 1, Peak: time.Second, Step: time.Second, Seed: 1, Parts: []float64{0.5}})
+			if err != nil || len(got[0].Each) >= ladderRounds || got[0].Peak.PerSecond != 0.5 || time.Since(began) > 20*time.Second {
+				t.Errorf("after %s: %+v, %v", time.Since(began), got, err)
 			}
 		})
 	})

@@ -80,8 +80,10 @@ type Subject struct {
 type Phase struct {
 	Name string  `json:"name"`
 	Host HostUse `json:"host"`
-	// Noise is what the phase's A/A arm found, if it has one.
-	Noise Noise `json:"noise,omitzero"`
+	// Noise is the largest of the phase's noise floors, and Floors are all of them:
+	// one for each A/A arm.
+	Noise  Noise   `json:"noise,omitzero"`
+	Floors []Floor `json:"floors,omitempty"`
 }
 
 // Counted is how many samples of a row failed, and the first reason.
@@ -103,7 +105,8 @@ type StartRow struct {
 	Init  time.Duration `json:"init_ns"`
 	Run   time.Duration `json:"run_ns"`
 	// Ratio is the median as a multiple of that of the first isolation; zero for
-	// that one. Same says that it is no more than the noise.
+	// that one. Same says that it is no more than the noise; the phase's floors say
+	// whose.
 	Ratio Interval `json:"ratio,omitzero"`
 	Same  bool     `json:"same,omitempty"`
 	Counted
@@ -115,9 +118,13 @@ type BurstRow struct {
 	Runtime   string `json:"runtime"`
 	Isolation string `json:"isolation"`
 	Calls     int    `json:"calls"`
-	// First and Last are the times from the burst until its first and last answer.
-	First Summary `json:"first"`
-	Last  Summary `json:"last"`
+	// First and Last are the times from the burst until its first and last answer,
+	// and their ratios the medians as multiples of those of the first isolation. There
+	// is no A/A arm: they are told as no difference where the interval holds 1.
+	First      Summary  `json:"first"`
+	Last       Summary  `json:"last"`
+	FirstRatio Interval `json:"first_ratio,omitzero"`
+	LastRatio  Interval `json:"last_ratio,omitzero"`
 	// Instances is how many there were at the end of the last burst.
 	Instances int `json:"instances"`
 	Counted
@@ -140,7 +147,11 @@ type ThroughputRow struct {
 	Runtime   string `json:"runtime"`
 	Isolation string `json:"isolation"`
 	Peak      Load   `json:"peak"`
-	Steps     []Step `json:"steps"`
+	// Ratio is the peak as a multiple of that of the first isolation, over the
+	// rounds; zero for that one.
+	Ratio Interval `json:"ratio,omitzero"`
+	Same  bool     `json:"same,omitempty"`
+	Steps []Step   `json:"steps"`
 }
 
 // Bare is the isolation's name of the process without any.
@@ -179,13 +190,21 @@ type MemoryRow struct {
 	PSS       cove.ByteSize `json:"pss"`
 	Instances int           `json:"instances"`
 	Processes float64       `json:"processes"`
-	// PerGiB is how many of them fit into a GiB; Ratio the PSS as a multiple of
-	// the bare process's.
+	// PerGiB is how many of them fit into a GiB by that.
 	PerGiB float64 `json:"per_gib"`
-	Ratio  float64 `json:"ratio,omitzero"`
+	// Reserved is what Cove sets aside for one of them, whatever it takes: the
+	// function's limit and what the isolation costs. ReservedPerGiB is how many fit
+	// into a GiB by that. Both are 0 for the bare process, for which nothing is.
+	Reserved       cove.ByteSize `json:"reserved,omitzero"`
+	ReservedPerGiB float64       `json:"reserved_per_gib,omitzero"`
+	// Ratio is the PSS as a multiple of the bare process's, and RatioLow and
+	// RatioHigh are the bounds of its interval over the instances, as of an Interval.
+	Ratio     float64 `json:"ratio,omitzero"`
+	RatioLow  float64 `json:"ratio_low,omitzero"`
+	RatioHigh float64 `json:"ratio_high,omitzero"`
 }
 
-// CPURow is the processor time that starting and calling takes.
+// CPURow is the processor time that starting, calling and waiting takes.
 type CPURow struct {
 	Subject   string `json:"subject"`
 	Runtime   string `json:"runtime"`
@@ -200,6 +219,20 @@ type CPURow struct {
 	CallsLow     float64         `json:"s_per_1000_calls_low"`
 	CallsHigh    float64         `json:"s_per_1000_calls_high"`
 	Blocks       int             `json:"blocks"`
+	// The CPU seconds in an hour of an instance that waits, of a paused one and of a
+	// stem cell, each by its control group.
+	IdleHour   Waited `json:"idle,omitzero"`
+	PausedHour Waited `json:"paused,omitzero"`
+	StemHour   Waited `json:"stem,omitzero"`
+}
+
+// Waited is the processor time of sandboxes that wait.
+type Waited struct {
+	// PerHour is in CPU seconds, the mean over Sandboxes that were watched For so
+	// long. It was not measured where there were none.
+	PerHour   float64       `json:"s_per_hour"`
+	Sandboxes int           `json:"sandboxes"`
+	For       time.Duration `json:"for_ns"`
 }
 
 // CostReport is what the traffic asked for costs.

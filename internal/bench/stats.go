@@ -130,19 +130,15 @@ func GeometricMeanRatio(pairs [][2][]time.Duration, q float64, seed uint64) Inte
 	if len(tops) == 0 {
 		return Interval{}
 	}
-	mean := func(ratio func(i int) float64) float64 {
-		sum := 0.0
-		for i := range tops {
-			sum += math.Log(ratio(i))
-		}
-		return math.Exp(sum / float64(len(tops)))
+	geometric := func(ratio func(i int) float64) float64 {
+		return math.Exp(mean(len(tops), func(i int) float64 { return math.Log(ratio(i)) }))
 	}
 	r := rand.New(rand.NewPCG(seed, seed^0x9e3779b97f4a7c15))
 	means := make([]float64, Resamples)
 	for n := range means {
-		means[n] = mean(func(i int) float64 { return tops[i].draw(r) / bottoms[i].draw(r) })
+		means[n] = geometric(func(i int) float64 { return tops[i].draw(r) / bottoms[i].draw(r) })
 	}
-	return interval(mean(func(i int) float64 { return tops[i].value() / bottoms[i].value() }), means)
+	return interval(geometric(func(i int) float64 { return tops[i].value() / bottoms[i].value() }), means)
 }
 
 // GeometricMean is that of ratios, all of which must be positive, with a percentile
@@ -156,23 +152,49 @@ func GeometricMean(ratios []float64, seed uint64) Interval {
 	for i, v := range ratios {
 		logs[i] = math.Log(v)
 	}
-	mean := func(at func(i int) float64) float64 {
-		sum := 0.0
-		for i := range logs {
-			sum += at(i)
-		}
-		return math.Exp(sum / float64(len(logs)))
-	}
-	value := mean(func(i int) float64 { return logs[i] })
+	geometric := func(at func(i int) float64) float64 { return math.Exp(mean(len(logs), at)) }
+	value := geometric(func(i int) float64 { return logs[i] })
 	if len(logs) < MinRatio {
 		return Interval{Value: value}
 	}
 	r := rand.New(rand.NewPCG(seed, seed^0x9e3779b97f4a7c15))
 	means := make([]float64, Resamples)
 	for n := range means {
-		means[n] = mean(func(int) float64 { return logs[r.IntN(len(logs))] })
+		means[n] = geometric(func(int) float64 { return logs[r.IntN(len(logs))] })
 	}
 	return interval(value, means)
+}
+
+// MeanRatio is the mean of a as a multiple of that of b, both of which are positive,
+// with a percentile bootstrap interval: both are drawn anew with replacement,
+// independently, Resamples times. With fewer than MinRatio in a or b there are no
+// bounds; with none it is the zero Interval.
+func MeanRatio(a, b []float64, seed uint64) Interval {
+	if len(a) == 0 || len(b) == 0 {
+		return Interval{}
+	}
+	value := mean(len(a), func(i int) float64 { return a[i] }) / mean(len(b), func(i int) float64 { return b[i] })
+	if min(len(a), len(b)) < MinRatio {
+		return Interval{Value: value}
+	}
+	r := rand.New(rand.NewPCG(seed, seed^0x9e3779b97f4a7c15))
+	anew := func(of []float64) float64 {
+		return mean(len(of), func(int) float64 { return of[r.IntN(len(of))] })
+	}
+	ratios := make([]float64, Resamples)
+	for n := range ratios {
+		ratios[n] = anew(a) / anew(b)
+	}
+	return interval(value, ratios)
+}
+
+// mean is that of n numbers, n at least 1.
+func mean(n int, at func(i int) float64) float64 {
+	sum := 0.0
+	for i := range n {
+		sum += at(i)
+	}
+	return sum / float64(n)
 }
 
 // interval takes the middle Confidence of the resampled values.
@@ -235,11 +257,36 @@ type Noise struct {
 
 // NoiseOf compares two series of the same thing.
 func NoiseOf(a, again []time.Duration, seed uint64) Noise {
-	r := Ratio(again, a, 0.5, seed)
+	return NoiseIn(Ratio(again, a, 0.5, seed))
+}
+
+// NoiseIn is the noise that the ratio of two arms of the same thing shows: none that
+// is known if it has no bounds.
+func NoiseIn(r Interval) Noise {
 	if !r.Bounded() {
 		return Noise{}
 	}
 	return Noise{Ratio: r, Floor: max(math.Abs(r.High-1), math.Abs(1-r.Low))}
+}
+
+// Floor is the noise of one A/A arm, with what it judged: a phase measures several
+// things, and how far each of them swings by itself differs.
+type Floor struct {
+	// Of is what was measured twice, and Judges which ratios its noise has decided on.
+	Of     string `json:"of"`
+	Judges string `json:"judges"`
+	Noise
+}
+
+// Largest is the noise of the floor that hides most, the zero Noise of none.
+func Largest(floors []Floor) Noise {
+	var most Noise
+	for _, f := range floors {
+		if f.Floor > most.Floor {
+			most = f.Noise
+		}
+	}
+	return most
 }
 
 // Hides says whether a ratio is no more than the noise. One without bounds is not

@@ -164,6 +164,33 @@ func TestGeometricMean(t *testing.T) {
 	})
 }
 
+func TestMeanRatio(t *testing.T) {
+	t.Parallel()
+	t.Run("its interval is around the ratio of the means, and as wide as chance makes it", func(t *testing.T) {
+		t.Parallel()
+		r := rand.New(rand.NewPCG(1, 2))
+		a, b := make([]float64, 400), make([]float64, 400)
+		for i := range a {
+			a[i], b[i] = 20+2*r.NormFloat64(), 10+r.NormFloat64()
+		}
+		got := MeanRatio(a, b, 1)
+		// 1.96 standard errors on either side, to a tenth of them: each mean is off by
+		// a tenth of itself by the root of 400.
+		if want := 2 * 1.96 * 2 * math.Sqrt2 * 0.1 / 20; math.Abs(got.High-got.Low-want) > 0.1*want || got.Excludes(2) || got.Excludes(got.Value) {
+			t.Errorf("%v, to be %v wide", got, want)
+		}
+	})
+	t.Run("of few there are no bounds, of none there is nothing", func(t *testing.T) {
+		t.Parallel()
+		if got := MeanRatio([]float64{2, 4}, []float64{1, 1, 1, 1, 1}, 1); got != (Interval{Value: 3}) {
+			t.Errorf("%v", got)
+		}
+		if got := MeanRatio(nil, []float64{1}, 1); got != (Interval{}) {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
 func TestNoise(t *testing.T) {
 	t.Parallel()
 	t.Run("a difference within the A/A arms' is hidden, a larger one is not", func(t *testing.T) {
@@ -172,6 +199,10 @@ func TestNoise(t *testing.T) {
 		n := NoiseOf(a, again, 1)
 		if n.Floor <= 0 || n.Floor > 0.15 {
 			t.Errorf("the floor is %v", n.Floor)
+		}
+		most := Largest([]Floor{{Noise: Noise{Floor: 0.01}}, {Of: "this", Noise: n}, {}})
+		if most != n || Largest(nil) != (Noise{}) || NoiseIn(Interval{Value: 3}) != (Noise{}) {
+			t.Errorf("the largest is %+v", most)
 		}
 		if !n.Hides(Interval{1 + n.Floor/2, 1.001, 1 + n.Floor}) || n.Hides(Interval{2, 1.8, 2.2}) || !n.Hides(Interval{2, 0.9, 4}) {
 			t.Errorf("%+v hides the wrong ones", n)

@@ -38,7 +38,7 @@ type table struct {
 func (r *Report) tables() []table {
 	all := []table{
 		r.startTable(), r.burstTable(), r.warmTable(), r.throughputTable(), r.workloadTable(), r.overallTable(),
-		r.memoryTable(), r.cpuTable(), r.costTable(), r.cheapestTable(), r.phaseTable(),
+		r.memoryTable(), r.cpuTable(), r.costTable(), r.cheapestTable(), r.phaseTable(), r.noiseTable(),
 	}
 	var out []table
 	for _, t := range all {
@@ -53,21 +53,26 @@ func (r *Report) startTable() table {
 	t := table{ID: "starts", Title: "Start classes", Numbers: 4,
 		Note:   "From the call to its answer, by what the call found: nothing (cold), a sandbox with the language started (stem), a paused instance (thawed). Warm calls are below.",
 		Header: []string{"function", "runtime", "isolation", "class", "n", "p50", "p90", "p99", "start", "init", r.toFirst(), ""}}
+	var few fewest
 	for _, x := range r.Starts {
+		few.add(x.Took)
 		t.Rows = append(t.Rows, []string{
 			x.Subject, x.Runtime, x.Isolation, string(x.Class), count(x.Took.N), ms(x.Took.P50), ms(x.Took.P90), ms(x.Took.P99),
 			ms(x.Start), ms(x.Init), ratio(x.Ratio, x.Same), x.Counted.words(),
 		})
 	}
+	t.Note += few.words(r.Took)
 	return t
 }
 
 func (r *Report) burstTable() table {
-	t := table{ID: "bursts", Title: "Bursts", Numbers: 3, Note: "Many first calls at once to a function without an instance: the time until the first answer and until the last.",
-		Header: []string{"function", "runtime", "isolation", "calls", "n", "first p50", "last p50", "last max", "instances", ""}}
+	t := table{ID: "bursts", Title: "Bursts", Numbers: 3,
+		Note:   "Many first calls at once to a function without an instance: the time until the first answer and until the last. n is the number of bursts.",
+		Header: []string{"function", "runtime", "isolation", "calls", "n", "first p50", r.toFirst(), "last p50", "last max", r.toFirst(), "instances", ""}}
 	for _, x := range r.Bursts {
 		t.Rows = append(t.Rows, []string{
-			x.Subject, x.Runtime, x.Isolation, count(x.Calls), count(x.Last.N), ms(x.First.P50), ms(x.Last.P50), ms(x.Last.Max), count(x.Instances), x.Counted.words(),
+			x.Subject, x.Runtime, x.Isolation, count(x.Calls), count(x.Last.N), ms(x.First.P50), ratio(x.FirstRatio, x.FirstRatio.holds(1)),
+			ms(x.Last.P50), ms(x.Last.Max), ratio(x.LastRatio, x.LastRatio.holds(1)), count(x.Instances), x.Counted.words(),
 		})
 	}
 	return t
@@ -76,29 +81,35 @@ func (r *Report) burstTable() table {
 func (r *Report) warmTable() table {
 	t := table{ID: "warm", Title: "Warm calls", Numbers: 3, Note: "One call after the other of an instance that waits: the whole way there and back.",
 		Header: []string{"function", "runtime", "isolation", "n", "p50", "p90", "p99", "max", r.toFirst(), ""}}
+	var few fewest
 	for _, x := range r.Warm {
+		few.add(x.Took)
 		t.Rows = append(t.Rows, []string{
 			x.Subject, x.Runtime, x.Isolation, count(x.Took.N), ms(x.Took.P50), ms(x.Took.P90), ms(x.Took.P99), ms(x.Took.Max), ratio(x.Ratio, x.Same), x.Counted.words(),
 		})
 	}
+	t.Note += few.words(r.Took)
 	return t
 }
 
 func (r *Report) throughputTable() table {
 	t := table{ID: "throughput", Title: "Throughput, and latency under load", Numbers: 3,
-		Note:   "The peak is by a closed loop. Latencies are by an open loop, from the moment at which a call was due, at parts of the slowest isolation's peak: the same rate for all.",
-		Header: []string{"function", "runtime", "isolation", "peak/s", "load", "rate/s", "n", "p50", "p90", "p99", "max", "send lag p50", ""}}
+		Note:   "The peak is by closed loops, the median of them. Latencies are by an open loop, from the moment at which a call was due, at parts of the slowest isolation's peak: the same rate for all. Ratios are over short slices that took turns: the first of the peak, the second of the median latency.",
+		Header: []string{"function", "runtime", "isolation", "peak/s", r.toFirst(), "load", "rate/s", "n", "p50", r.toFirst(), "p90", "p99", "max", "send lag p50", ""}}
+	var few fewest
 	for _, x := range r.Throughput {
 		for i, s := range x.Steps {
-			row := []string{"", "", "", ""}
+			few.add(s.Latency)
+			row := []string{"", "", "", "", ""}
 			if i == 0 {
-				row = []string{x.Subject, x.Runtime, x.Isolation, fmt.Sprintf("%.0f", x.Peak.PerSecond)}
+				row = []string{x.Subject, x.Runtime, x.Isolation, fmt.Sprintf("%.0f", x.Peak.PerSecond), ratio(x.Ratio, x.Same)}
 			}
 			t.Rows = append(t.Rows, append(row,
-				fmt.Sprintf("%.0f %%", s.Part*100), fmt.Sprintf("%.0f", s.Rate), count(s.Latency.N), ms(s.Latency.P50), ms(s.Latency.P90), ms(s.Latency.P99), ms(s.Latency.Max),
+				fmt.Sprintf("%.0f %%", s.Part*100), fmt.Sprintf("%.0f", s.Rate), count(s.Latency.N), ms(s.Latency.P50), ratio(s.Ratio, s.Same), ms(s.Latency.P90), ms(s.Latency.P99), ms(s.Latency.Max),
 				ms(s.SendLag.P50), Counted{s.Failed, s.Error}.words()))
 		}
 	}
+	t.Note += few.words(r.Took)
 	return t
 }
 
@@ -128,33 +139,42 @@ func (r *Report) overallTable() table {
 
 func (r *Report) memoryTable() table {
 	t := table{ID: "memory", Title: "Memory of an idle instance", Numbers: 3,
-		Note:   "The proportional set size of all processes that an instance causes, helpers on the host included.",
-		Header: []string{"function", "runtime", "isolation", "of", "PSS", "processes", "per GiB", "to bare"}}
+		Note:   "PSS is the proportional set size of all processes that an instance causes, helpers on the host included; reserved is the function's memory limit and what the isolation costs. What is reserved bounds how many instances Cove has at once, as it admits by that; PSS bounds how many of them the machine itself would hold.",
+		Header: []string{"function", "runtime", "isolation", "of", "reserved", "per GiB", "PSS", "per GiB", "processes", "to bare"}}
 	for _, x := range r.Memory {
-		t.Rows = append(t.Rows, []string{
-			x.Subject, x.Runtime, x.Isolation, count(x.Instances), mib(x.PSS), fmt.Sprintf("%.1f", x.Processes), fmt.Sprintf("%.0f", x.PerGiB), times(x.Ratio),
-		})
+		row := []string{x.Subject, x.Runtime, x.Isolation, count(x.Instances), "-", "-"}
+		if x.Reserved > 0 {
+			row[4], row[5] = mib(x.Reserved), fmt.Sprintf("%.1f", x.ReservedPerGiB)
+		}
+		t.Rows = append(t.Rows, append(row, mib(x.PSS), fmt.Sprintf("%.1f", x.PerGiB), fmt.Sprintf("%.1f", x.Processes), x.toBare()))
 	}
 	return t
 }
 
 func (r *Report) cpuTable() table {
 	t := table{ID: "cpu", Title: "Processor time", Numbers: 4,
-		Note:   "CPU seconds of the whole machine, less those of foreign processes and what it does at rest: the median of the blocks, and their extremes. Making the next stem cell is charged to the start.",
-		Header: []string{"function", "runtime", "isolation", "start", "per start", "from-to", "per 1,000 calls", "from-to", "blocks"}}
+		Note:   "CPU seconds of the whole machine, less those of foreign processes and what it does at rest: the median of the blocks, and their extremes. Making the next stem cell is charged to the start. What waits is told by its control group, in CPU seconds an hour: an idle instance, a paused one, a stem cell",
+		Header: []string{"function", "runtime", "isolation", "start", "per start", "from-to", "per 1,000 calls", "from-to", "blocks", "idle/h", "paused/h", "stem cell/h"}}
+	var watched time.Duration
 	for _, x := range r.CPU {
 		t.Rows = append(t.Rows, []string{
 			x.Subject, x.Runtime, x.Isolation, string(x.StartClass), seconds(x.PerStart), seconds(x.PerStartLow) + "-" + seconds(x.PerStartHigh),
 			seconds(x.PerThousand), seconds(x.CallsLow) + "-" + seconds(x.CallsHigh), count(x.Blocks),
+			x.IdleHour.words(), x.PausedHour.words(), x.StemHour.words(),
 		})
+		watched = max(watched, x.IdleHour.For, x.PausedHour.For, x.StemHour.For)
 	}
+	if watched > 0 {
+		t.Note += fmt.Sprintf(", all watched for %s", watched.Round(100*time.Millisecond))
+	}
+	t.Note += "."
 	return t
 }
 
 func (r *Report) costTable() table {
 	c := r.Cost
 	t := table{ID: "cost", Title: "Cost", Numbers: 3,
-		Note: fmt.Sprintf("At %s per vCPU-hour and %s per GiB-hour (%s), with %s calls per second, an idle instance kept for %s.",
+		Note: fmt.Sprintf("At %s per vCPU-hour and %s per GiB-hour (%s), with %s calls per second, an idle instance kept for %s. Processor time is that above, also of what waits; memory is PSS, not what is reserved.",
 			exactly(c.Prices.VCPUHour, c.Prices.Currency), exactly(c.Prices.GiBHour, c.Prices.Currency), c.Prices.origin(), c.Traffic.words(), c.Traffic.KeepAlive),
 		Header: []string{"function", "runtime", "isolation", "per month", "per million", "calls", "starts", "working", "idle", "stem cell", "instances", "with a start"}}
 	for _, x := range c.Bills {
@@ -181,16 +201,60 @@ func (r *Report) cheapestTable() table {
 
 func (r *Report) phaseTable() table {
 	t := table{ID: "machine", Title: "The machine meanwhile", Numbers: 1,
-		Note:   "A difference within a phase's noise floor is none. Steal is what a hypervisor gave to others.",
-		Header: []string{"phase", "took", "noise floor", "steal", "load"}}
+		Note:   "Steal is what a hypervisor gave to others.",
+		Header: []string{"phase", "took", "steal", "load"}}
 	for _, x := range r.Phases {
-		noise := "-"
-		if x.Noise != (Noise{}) {
-			noise = percent(x.Noise.Floor)
-		}
-		t.Rows = append(t.Rows, []string{x.Name, x.Host.Elapsed.Round(100 * time.Millisecond).String(), noise, percent(x.Host.StealPart), fmt.Sprintf("%.2f", x.Host.Load)})
+		t.Rows = append(t.Rows, []string{x.Name, x.Host.Elapsed.Round(100 * time.Millisecond).String(), percent(x.Host.StealPart), fmt.Sprintf("%.2f", x.Host.Load)})
 	}
 	return t
+}
+
+func (r *Report) noiseTable() table {
+	t := table{ID: "noise", Title: "Noise floors", Numbers: 3,
+		Note:   "What was measured twice, as if it were two things. A difference within the noise floor is none, nor is one whose interval holds 1; where there is no floor, the interval alone decides.",
+		Header: []string{"phase", "measured twice", "it judged", "ratio of the two", "noise floor"}}
+	for _, x := range r.Phases {
+		for _, f := range x.Floors {
+			row := []string{x.Name, f.Of, f.Judges, ratio(f.Ratio, false), "-"}
+			if f.Ratio.Bounded() {
+				row[4] = percent(f.Floor)
+			}
+			t.Rows = append(t.Rows, row)
+		}
+	}
+	return t
+}
+
+// fewest is the least number of samples in a table that has a p99.
+type fewest struct{ n int }
+
+func (f *fewest) add(s Summary) {
+	if s.N > 0 && (f.n == 0 || s.N < f.n) {
+		f.n = s.N
+	}
+}
+
+// words say why there is no p99, and about how long a run must be that has one, when
+// this one took so long; "" if there is one everywhere.
+func (f *fewest) words(took time.Duration) string {
+	if f.n == 0 || f.n >= MinP99 {
+		return ""
+	}
+	const why = " A p99 needs 1,000 samples (n), otherwise it is -"
+	if took <= 0 {
+		return why + "."
+	}
+	// A tenth more, so that the next run has them.
+	longer := time.Duration(1.1 * float64(took) * MinP99 / float64(f.n))
+	return fmt.Sprintf("%s; about --time %s gives one in every row here.", why, roundUp(longer))
+}
+
+// roundUp is d in whole minutes, or in whole hours if it is many, as a flag takes it.
+func roundUp(d time.Duration) string {
+	if minutes := int(math.Ceil(d.Minutes())); minutes < 120 {
+		return strconv.Itoa(minutes) + "m"
+	}
+	return strconv.Itoa(int(math.Ceil(d.Hours()))) + "h"
 }
 
 // textReport writes until the first error.
@@ -345,6 +409,25 @@ func ratio(i Interval, same bool) string {
 		return times(i.Value) + " [few samples]"
 	}
 	return fmt.Sprintf("%s [%s, %s]", times(i.Value), digits(i.Low), digits(i.High))
+}
+
+// holds says whether a ratio has bounds, and v is within them.
+func (i Interval) holds(v float64) bool { return i.Bounded() && !i.Excludes(v) }
+
+// toBare is the ratio to the bare process; "-" for that one itself.
+func (m MemoryRow) toBare() string {
+	if m.Isolation == Bare {
+		return "-"
+	}
+	i := Interval{m.Ratio, m.RatioLow, m.RatioHigh}
+	return ratio(i, i.holds(1))
+}
+
+func (w Waited) words() string {
+	if w.Sandboxes == 0 {
+		return "-"
+	}
+	return seconds(w.PerHour)
 }
 
 func mib(b cove.ByteSize) string { return digits(float64(b)/float64(cove.MiB)) + " MiB" }

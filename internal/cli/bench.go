@@ -85,7 +85,7 @@ measured is told in docs/performance.md.`,
 func (f *benchFlags) bind(flags *pflag.FlagSet) {
 	f.prices = bench.DefaultPrices()
 	flags.BoolVar(&f.quick, "quick", false, "measure about 2 minutes and not 10")
-	flags.DurationVar(&f.time, "time", 0, "measure for this `time`")
+	flags.DurationVar(&f.time, "time", 0, "measure for this `time`; the report says which one gives a p99")
 	flags.StringSliceVar(&f.isolations, "isolation", nil, "`isolations` to compare (default: all that are available)")
 	flags.StringSliceVar(&f.runtimes, "runtimes", nil, "`runtimes` of the built-in workloads (default: all)")
 	flags.StringSliceVar(&f.workloads, "workloads", nil, "built-in `workloads` (default: all); the first one is measured whole, of the others their own time")

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -20,7 +21,9 @@ func (r *run) bill() {
 				r.remark("no bill for %s in %s: its memory or its processor time was not measured", s.label(), isolation)
 				continue
 			}
-			u.Standing = standing[[2]string{s.runtime.Name, isolation}]
+			if u.Standing = standing[[2]string{s.runtime.Name, isolation}]; u.Standing == 0 {
+				u.CPUPerStandingHour = 0 // None stands ready.
+			}
 			r.report.Cost.Bills = append(r.report.Cost.Bills, bench.BillRow{
 				Subject: s.name, Runtime: s.runtime.Name, Isolation: isolation, Usage: u,
 				Bill: bench.Cost(u, r.o.Traffic, r.o.Prices),
@@ -36,23 +39,31 @@ func (r *run) bill() {
 // usage puts together what was measured of a subject in an isolation.
 func (r *run) usage(s *subject, isolation string) (bench.Usage, bool) {
 	var u bench.Usage
-	var memory, cpu bool
-	for _, m := range r.report.Memory {
-		if m.Subject == s.name && m.Runtime == s.runtime.Name && m.Isolation == isolation {
-			u.Memory, memory = m.PSS, true
-		}
+	m, c := r.memoryRow(s, isolation), r.cpuRow(s, isolation)
+	if m == nil || c == nil {
+		return u, false
 	}
-	for _, c := range r.report.CPU {
-		if c.Subject == s.name && c.Runtime == s.runtime.Name && c.Isolation == isolation {
-			u.CPUPerStart, u.CPUPerThousand, cpu = c.PerStart, c.PerThousand, true
-		}
+	u.Memory, u.CPUPerStart, u.CPUPerThousand = m.PSS, c.PerStart, c.PerThousand
+	u.CPUPerIdleHour, u.CPUPerStandingHour = c.IdleHour.PerHour, c.StemHour.PerHour
+	// Where nothing was seen paused, what waits is taken to be awake all the time.
+	if c.PausedHour.Sandboxes > 0 {
+		u.CPUPerPausedHour, u.PausedAfter = c.PausedHour.PerHour, s.pausedAfter()
 	}
 	for _, w := range r.report.Warm {
 		if w.Subject == s.name && w.Runtime == s.runtime.Name && w.Isolation == isolation {
 			u.Call = w.Took.P50
 		}
 	}
-	return u, memory && cpu && u.Call > 0
+	return u, u.Call > 0
+}
+
+// normalPause is after how long an instance is paused whose function does not say.
+const normalPause = 10 * time.Second
+
+// pausedAfter is how long an instance of the user's function waits until it is
+// paused; those that are measured are paused at other times.
+func (s *subject) pausedAfter() time.Duration {
+	return cmp.Or(s.config.Scaling.Pause.Std(), normalPause)
 }
 
 // standing is the memory of the stem cell that stands ready whatever comes, by

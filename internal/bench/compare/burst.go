@@ -21,12 +21,14 @@ type burstPlace struct {
 	first, last []time.Duration
 	failed      int
 	err         string
+	// held is the PSS of each instance that the memory was measured of, in bytes.
+	held []float64
 }
 
 // measureBursts measures how long it takes until the first and the last of many
 // first calls at once is answered, and then what the instances that the burst has
 // left hold in memory.
-func (r *run) measureBursts(ctx context.Context, budget time.Duration, tell func(float64)) (bench.Noise, error) {
+func (r *run) measureBursts(ctx context.Context, budget time.Duration, tell func(float64)) ([]bench.Floor, error) {
 	var places []*burstPlace
 	var arms []bench.Arm
 	for _, s := range r.wholes() {
@@ -41,14 +43,14 @@ func (r *run) measureBursts(ctx context.Context, budget time.Duration, tell func
 	// What follows the last round is worth a part of the time.
 	series, err := bench.Interleave(ctx, arms, bench.Rounds{Budget: budget * 3 / 4, N: 50, Seed: r.o.Seed, Progress: func(part float64) { tell(part * 0.75) }})
 	if ctx.Err() != nil {
-		return bench.Noise{}, err
+		return nil, err
 	}
+	var first *burstPlace
 	for i, p := range places {
-		row := bench.BurstRow{
-			Subject: p.subject.name, Runtime: p.subject.runtime.Name, Isolation: p.isolation, Calls: burstCalls,
-			First: bench.Summarise(p.first), Last: bench.Summarise(p.last),
-			Counted: bench.Counted{Failed: p.failed, Error: p.err},
+		if p.isolation == r.isolations[0] {
+			first = p
 		}
+		row := r.burstRow(p, first)
 		if series[i].Error != "" && row.Error == "" {
 			row.Counted = series[i].Counted()
 		}
@@ -59,7 +61,22 @@ func (r *run) measureBursts(ctx context.Context, budget time.Duration, tell func
 		r.report.Bursts = append(r.report.Bursts, row)
 		tell(0.75 + 0.25*float64(i+1)/float64(len(places)))
 	}
-	return bench.Noise{}, r.bareMemory(ctx)
+	return nil, r.bareMemory(ctx, places)
+}
+
+// burstRow sums up the bursts of one place, beside those of the same subject in the
+// first isolation.
+func (r *run) burstRow(p, first *burstPlace) bench.BurstRow {
+	row := bench.BurstRow{
+		Subject: p.subject.name, Runtime: p.subject.runtime.Name, Isolation: p.isolation, Calls: burstCalls,
+		First: bench.Summarise(p.first), Last: bench.Summarise(p.last),
+		Counted: bench.Counted{Failed: p.failed, Error: p.err},
+	}
+	if p != first {
+		row.FirstRatio = bench.Ratio(p.first, first.first, 0.5, r.o.Seed)
+		row.LastRatio = bench.Ratio(p.last, first.last, 0.5, r.o.Seed)
+	}
+	return row
 }
 
 // burst is one: all calls are sent at once, from goroutines that wait for the
@@ -110,8 +127,9 @@ func (r *run) burst(ctx context.Context, p *burstPlace) (bench.Sample, error) {
 const (
 	// settle is how long instances are left alone before their memory is read.
 	settle = 500 * time.Millisecond
-	// together is how many instances, or bare processes, are measured at once.
-	together = 4
+	// together is how many instances, or bare processes, are measured at once: as many
+	// as a ratio's interval needs.
+	together = bench.MinRatio
 )
 
 // measureMemory reads what the instances hold that the last burst has left, or some
@@ -133,49 +151,82 @@ func (r *run) measureMemory(ctx context.Context, p *burstPlace) (instances int, 
 		return len(left), err
 	}
 	row := bench.MemoryRow{Subject: p.subject.name, Runtime: p.subject.runtime.Name, Isolation: p.isolation}
-	var sum cove.ByteSize
-	processes := 0
-	for _, i := range all {
-		if i.State != wire.InstanceBusy && i.Measured != nil && i.Measured.PSS > 0 {
-			sum += i.Measured.PSS
-			processes += i.Measured.Processes
-			row.Instances++
-		}
-	}
-	if row.Instances == 0 {
+	if p.held = holdings(&row, all); row.Instances == 0 {
 		return len(left), fmt.Errorf("the daemon told the memory of none of %d instances", len(all))
 	}
-	row.PSS = sum / cove.ByteSize(row.Instances)
-	row.Processes = float64(processes) / float64(row.Instances)
-	row.PerGiB = float64(cove.GiB) / float64(row.PSS)
 	r.report.Memory = append(r.report.Memory, row)
 	return len(left), r.recycle(ctx, function)
 }
 
+// holdings sums up in row what the instances hold that are not busy and whose memory
+// is known, and what is reserved for them. It returns the PSS of each in bytes.
+func holdings(row *bench.MemoryRow, all []wire.Instance) (held []float64) {
+	var pss, reserved cove.ByteSize
+	processes := 0
+	for _, i := range all {
+		if i.State == wire.InstanceBusy || i.Measured == nil || i.Measured.PSS <= 0 {
+			continue
+		}
+		held = append(held, float64(i.Measured.PSS))
+		pss, reserved, processes = pss+i.Measured.PSS, reserved+i.Reserved, processes+i.Measured.Processes
+	}
+	if row.Instances = len(held); row.Instances == 0 {
+		return nil
+	}
+	n := cove.ByteSize(row.Instances)
+	row.PSS, row.PerGiB, row.Processes = pss/n, perGiB(pss/n), float64(processes)/float64(n)
+	row.Reserved, row.ReservedPerGiB = reserved/n, perGiB(reserved/n)
+	return held
+}
+
+// perGiB is how many of a size fit into a GiB; 0 of nothing.
+func perGiB(size cove.ByteSize) float64 {
+	if size <= 0 {
+		return 0
+	}
+	return float64(cove.GiB) / float64(size)
+}
+
 // bareMemory measures idle bare processes, and tells the instances' memory as a
 // multiple of theirs.
-func (r *run) bareMemory(ctx context.Context) error {
+func (r *run) bareMemory(ctx context.Context, places []*burstPlace) error {
 	for _, s := range r.wholes() {
 		held, err := r.barePSS(ctx, s)
 		if err != nil {
 			return fmt.Errorf("the bare process of %s: %w", s.label(), err)
 		}
-		for i := range r.report.Memory {
-			if m := &r.report.Memory[i]; m.Subject == s.name && m.Runtime == s.runtime.Name {
-				m.Ratio = float64(m.PSS) / float64(held)
+		for _, p := range places {
+			if m := r.memoryRow(s, p.isolation); p.subject == s && m != nil {
+				ratio := bench.MeanRatio(p.held, held, r.o.Seed)
+				m.Ratio, m.RatioLow, m.RatioHigh = ratio.Value, ratio.Low, ratio.High
 			}
 		}
+		sum := 0.0
+		for _, x := range held {
+			sum += x
+		}
+		mean := cove.ByteSize(sum / float64(len(held)))
 		r.report.Memory = append(r.report.Memory, bench.MemoryRow{
-			Subject: s.name, Runtime: s.runtime.Name, Isolation: bench.Bare, PSS: held, Instances: together, Processes: 1,
-			PerGiB: float64(cove.GiB) / float64(held), Ratio: 1,
+			Subject: s.name, Runtime: s.runtime.Name, Isolation: bench.Bare, PSS: mean, Instances: len(held), Processes: 1,
+			PerGiB: perGiB(mean), Ratio: 1,
 		})
 	}
 	return nil
 }
 
-// barePSS is what one of several idle bare processes holds.
-func (r *run) barePSS(ctx context.Context, s *subject) (cove.ByteSize, error) {
-	var sum cove.ByteSize
+// memoryRow is the row of a subject in an isolation, nil if there is none.
+func (r *run) memoryRow(s *subject, isolation string) *bench.MemoryRow {
+	for i := range r.report.Memory {
+		if m := &r.report.Memory[i]; m.Subject == s.name && m.Runtime == s.runtime.Name && m.Isolation == isolation {
+			return m
+		}
+	}
+	return nil
+}
+
+// barePSS is what each of several idle bare processes holds, in bytes.
+func (r *run) barePSS(ctx context.Context, s *subject) ([]float64, error) {
+	var all []float64
 	var running []*bare
 	defer func() {
 		for _, b := range running {
@@ -185,20 +236,20 @@ func (r *run) barePSS(ctx context.Context, s *subject) (cove.ByteSize, error) {
 	for range together {
 		b, err := r.bare(ctx, s)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		running = append(running, b)
 		if _, _, err := b.call(s.event); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
 	time.Sleep(settle)
 	for _, b := range running {
 		held, err := pss(b.cmd.Process.Pid)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		sum += held
+		all = append(all, float64(held))
 	}
-	return sum / together, nil
+	return all, nil
 }

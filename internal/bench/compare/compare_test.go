@@ -225,7 +225,7 @@ func TestChoice(t *testing.T) {
 		}}
 		cold := s.configFor("gvisor", kindCold)
 		if cold.Name != "f3-gvisor-cold" || cold.Handler != "app.run" || cold.Memory != 256*cove.MiB || cold.CPU != 0.5 || cold.Scaling.Concurrency != 4 ||
-			cold.Scaling.Min != 0 || cold.Route != "/f3-gvisor-cold" || cold.Auth != cove.AuthPublic || cold.Env["A"].Value != "b" || !runtime.IsEarly("LANG") || cold.Env["LANG"].Value == "" {
+			cold.Scaling.Min != 0 || cold.Route != "/f3-gvisor-cold" || cold.Auth != cove.AuthPublic || cold.Env["A"].Value != "b" || len((runtime.Runtime{}).Early(cove.Env{"LANG": {}})) == 0 || cold.Env["LANG"].Value == "" {
 			t.Errorf("%+v", cold)
 		}
 		if plain := s.configFor("gvisor", kindPlain); len(plain.Env) != 1 || len(s.config.Env) != 1 {
@@ -282,6 +282,28 @@ func TestBill(t *testing.T) {
 		u, ok := r.usage(s, "docker")
 		if !ok || u != (bench.Usage{CPUPerStart: 1, CPUPerThousand: 2, Memory: cove.MiB, Call: time.Millisecond}) {
 			t.Errorf("%+v, %v", u, ok)
+		}
+	})
+	t.Run("what waits uses processor time, until it is paused as the function says", func(t *testing.T) {
+		t.Parallel()
+		r := &run{report: newReport(Options{})}
+		r.report.Memory = []bench.MemoryRow{{Subject: "f", Isolation: "docker", PSS: cove.MiB}}
+		r.report.CPU = []bench.CPURow{{
+			Subject: "f", Isolation: "docker", IdleHour: bench.Waited{PerHour: 3, Sandboxes: 1}, PausedHour: bench.Waited{PerHour: 1, Sandboxes: 1},
+			StemHour: bench.Waited{PerHour: 2, Sandboxes: 2},
+		}}
+		s := &subject{name: "f"}
+		want := bench.Usage{CPUPerIdleHour: 3, CPUPerPausedHour: 1, CPUPerStandingHour: 2, PausedAfter: 10 * time.Second, Memory: cove.MiB}
+		if u, _ := r.usage(s, "docker"); u != want {
+			t.Errorf("%+v", u)
+		}
+		s.config.Scaling.Pause, want.PausedAfter = cove.Duration(time.Minute), time.Minute
+		if u, _ := r.usage(s, "docker"); u != want {
+			t.Errorf("with a pause of its own: %+v", u)
+		}
+		r.report.CPU[0].PausedHour, want.CPUPerPausedHour, want.PausedAfter = bench.Waited{}, 0, 0
+		if u, _ := r.usage(s, "docker"); u != want {
+			t.Errorf("of what was never seen paused: %+v", u)
 		}
 	})
 }

@@ -40,8 +40,21 @@ type cpuPlace struct {
 }
 
 // measureCPU measures the processor time of starts and of calls, in blocks that
-// take turns over subjects and isolations.
-func (r *run) measureCPU(ctx context.Context, budget time.Duration, tell func(float64)) (bench.Noise, error) {
+// take turns over subjects and isolations, and then that of what waits.
+func (r *run) measureCPU(ctx context.Context, budget time.Duration, tell func(float64)) ([]bench.Floor, error) {
+	watch := watchTime(budget)
+	blocks := max(budget-watch-restBefore, budget/2)
+	if err := r.cpuBlocks(ctx, blocks, func(part float64) { tell(part * float64(blocks) / float64(budget)) }); err != nil {
+		return nil, err
+	}
+	if err := r.measureWaiting(ctx, watch); err != nil {
+		return nil, fmt.Errorf("the processor time of what waits: %w", err)
+	}
+	return nil, nil
+}
+
+// cpuBlocks measures starts and calls.
+func (r *run) cpuBlocks(ctx context.Context, budget time.Duration, tell func(float64)) error {
 	var places []*cpuPlace
 	for _, s := range r.wholes() {
 		for _, isolation := range r.isolations {
@@ -61,7 +74,7 @@ func (r *run) measureCPU(ctx context.Context, budget time.Duration, tell func(fl
 				}
 			}
 			if ctx.Err() != nil {
-				return bench.Noise{}, context.Cause(ctx)
+				return context.Cause(ctx)
 			}
 			tell(min(1, float64(time.Since(began))/float64(budget)))
 		}
@@ -85,7 +98,7 @@ func (r *run) measureCPU(ctx context.Context, budget time.Duration, tell func(fl
 	if rest > busyRest {
 		r.remark("up to %.1f processors were busy with nothing that can be told apart while processor time was measured: it is not exact", rest)
 	}
-	return bench.Noise{}, nil
+	return nil
 }
 
 // usualStart is the class of a subject's starts that are no thaw: stem where the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/covefn/cove"
@@ -32,7 +33,7 @@ type place struct {
 
 // measureStarts measures the first answer of every start class but warm, which
 // has a phase of its own with many more samples.
-func (r *run) measureStarts(ctx context.Context, budget time.Duration, tell func(float64)) (bench.Noise, error) {
+func (r *run) measureStarts(ctx context.Context, budget time.Duration, tell func(float64)) ([]bench.Floor, error) {
 	var arms []bench.Arm
 	var places []place
 	add := func(p place, again string) {
@@ -46,27 +47,52 @@ func (r *run) measureStarts(ctx context.Context, budget time.Duration, tell func
 			},
 		})
 	}
-	for _, s := range r.wholes() {
-		for _, class := range []cove.StartClass{cove.StartCold, cove.StartStem, cove.StartThawed} {
+	wholes := r.wholes()
+	for _, s := range wholes {
+		for _, class := range startClasses {
 			for _, isolation := range r.isolations {
 				add(place{s, isolation, class}, "")
 			}
 		}
 	}
-	// The A/A arm.
+	// The A/A arms: one for each class, as a cold start swings by other things than a
+	// thaw does. Of the first function only: of each they would take a third of the
+	// time from the others.
 	again := len(arms)
-	add(place{r.wholes()[0], r.isolations[0], cove.StartStem}, " again")
-	series, err := bench.Interleave(ctx, arms, bench.Rounds{Budget: budget, N: 1000, Warmup: 1, Seed: r.o.Seed, Progress: tell})
-	noise := bench.Noise{}
-	for i, p := range places[:again] {
-		if p == places[again] {
-			noise = bench.NoiseOf(waited(&series[i]), waited(&series[again]), r.o.Seed)
-		}
+	for _, class := range startClasses {
+		add(place{wholes[0], r.isolations[0], class}, " again")
+	}
+	series, err := bench.Interleave(ctx, arms, bench.Rounds{Budget: budget, Warmup: 1, Seed: r.o.Seed, Progress: tell})
+	return r.startRows(places, series, again), err
+}
+
+// startRows tells what the arms gave, of which those from again on are second arms,
+// and returns the noise floors that judged it: each class has its own.
+func (r *run) startRows(places []place, series []bench.Series, again int) []bench.Floor {
+	var floors []bench.Floor
+	noises := map[cove.StartClass]bench.Noise{}
+	for n, p := range places[again:] {
+		first := slices.Index(places, p)
+		noise := bench.NoiseOf(waited(&series[first]), waited(&series[again+n]), r.o.Seed)
+		noises[p.class] = noise
+		floors = append(floors, bench.Floor{Of: series[first].Arm, Judges: judged(string(p.class)+" starts", r.wholes()), Noise: noise})
 	}
 	for i, p := range places[:again] {
-		r.report.Starts = append(r.report.Starts, r.startRow(p, series, places[:again], i, noise))
+		r.report.Starts = append(r.report.Starts, r.startRow(p, series, places[:again], i, noises[p.class]))
 	}
-	return noise, err
+	return floors
+}
+
+// startClasses are those that measureStarts measures.
+var startClasses = []cove.StartClass{cove.StartCold, cove.StartStem, cove.StartThawed}
+
+// judged says what a noise floor has judged: also what it was not measured with.
+func judged(what string, of []*subject) string {
+	var names []string
+	for _, s := range of {
+		names = append(names, s.label())
+	}
+	return what + " of " + strings.Join(names, ", ")
 }
 
 // startRow sums up one arm, beside that of the first isolation.

@@ -33,8 +33,8 @@ const bareAgain = bench.Bare + " again"
 
 // measureWorkloads measures what each isolation does to the functions' own time,
 // which is told as a multiple of the same in a bare process.
-func (r *run) measureWorkloads(ctx context.Context, budget time.Duration, tell func(float64)) (bench.Noise, error) {
-	noise := bench.Noise{}
+func (r *run) measureWorkloads(ctx context.Context, budget time.Duration, tell func(float64)) ([]bench.Floor, error) {
+	var floors []bench.Floor
 	pairs := map[[2]string][][2][]time.Duration{}
 	all, done := 0.0, 0.0
 	for _, s := range r.subjects {
@@ -45,7 +45,7 @@ func (r *run) measureWorkloads(ctx context.Context, budget time.Duration, tell f
 		series, err := r.workload(ctx, s, time.Duration(share*float64(budget)), func(part float64) { tell(done + share*part) })
 		done += share
 		if ctx.Err() != nil {
-			return noise, err
+			return floors, err
 		}
 		if err != nil {
 			r.remark("workload %s: %v", s.label(), err)
@@ -53,9 +53,7 @@ func (r *run) measureWorkloads(ctx context.Context, budget time.Duration, tell f
 		}
 		bare := series[len(series)-2]
 		own := bench.NoiseOf(bare.Took(), series[len(series)-1].Took(), r.o.Seed)
-		if own.Floor > noise.Floor {
-			noise = own
-		}
+		floors = append(floors, bench.Floor{Of: s.label() + " " + bench.Bare, Judges: judged("the own time", []*subject{s}), Noise: own})
 		for _, x := range series[:len(series)-1] {
 			row := bench.WorkloadRow{
 				Subject: s.name, Runtime: s.runtime.Name, Isolation: x.Arm, Loads: s.loads, Run: bench.Summarise(x.Took()),
@@ -83,7 +81,7 @@ func (r *run) measureWorkloads(ctx context.Context, budget time.Duration, tell f
 			}
 		}
 	}
-	return noise, nil
+	return floors, nil
 }
 
 // weight is the subject's share of the time for workloads: a sample of one that
