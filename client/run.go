@@ -34,7 +34,8 @@ func (c *Client) InvokeTimeout(ctx context.Context, name string, event []byte, t
 }
 
 // Ready returns when an instance has loaded the function's active version, or
-// with the error of loading it.
+// with the error of loading it. The handler is not called. A token that may call
+// the function may ask for this.
 func (c *Client) Ready(ctx context.Context, name string) (wire.Ready, error) {
 	var out wire.Ready
 	err := c.send(ctx, http.MethodPost, functionPath(name, "/ready"), nil, &out, nil)

@@ -19,6 +19,8 @@ type Function struct {
 	Instances Instances `json:"instances" doc:"The sandboxes that run it now"`
 	// Warmed is there after a change that was to warm up first.
 	Warmed *Warmed `json:"warmed,omitempty" doc:"What warming up did; only after a change with warm=true that made or activated a version with code"`
+	// Note is there after a change that has a cost which its author may not know.
+	Note string `json:"note,omitempty" doc:"What a change costs, in one sentence, where that may not be known: it has set a variable that is read when the language starts, so that no stem cell fits the function" example:"NODE_OPTIONS is read when the language starts: the function starts without a stem cell, which takes longer"`
 }
 
 // Instances counts sandboxes by what they do.

@@ -47,7 +47,7 @@ func expected() map[string]string {
 		"GET /functions/{name}/code": viewer, "PUT /functions/{name}/code": developer, "PATCH /functions/{name}/code": developer,
 		"GET /functions/{name}/versions": viewer, "GET /functions/{name}/versions/{number}": viewer, "GET /functions/{name}/versions/{number}/files": viewer,
 		"POST /functions/{name}/rollback": developer, "POST /functions/{name}/disable": developer, "POST /functions/{name}/enable": developer,
-		"POST /functions/{name}/invoke": invoke, "POST /functions/{name}/request": developer, "POST /functions/{name}/ready": developer,
+		"POST /functions/{name}/invoke": invoke, "POST /functions/{name}/request": developer, "POST /functions/{name}/ready": invoke,
 		"POST /functions/{name}/warm": developer, "POST /functions/{name}/recycle": developer, "GET /functions/{name}/scaling": viewer,
 		"GET /functions/{name}/logs": viewer, "GET /functions/{name}/events": viewer,
 		"PUT /functions/{name}/events/{event}": developer, "DELETE /functions/{name}/events/{event}": developer,
@@ -245,19 +245,21 @@ func TestEveryRoleMayWhatItMayAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestATokenOfOtherFunctionsMayNotInvokeThisOne(t *testing.T) {
+func TestATokenOfOtherFunctionsMayNotInvokeOrLoadThisOne(t *testing.T) {
 	t.Parallel()
 	s := apitest.Start(t)
 	caller{t, s, s.Admin}.create("hello")
 	other := token(t, s, auth.RoleInvoke, "other")
-	const invoke = "POST " + api.Prefix + "/functions/{name}/invoke"
-	for what, header := range map[string][]string{"token": bearer(other), "session": cookie(session(t, s, other))} {
-		if res, code := head(t, request(t, s, invoke, header...)); res.StatusCode != 403 || code != "denied" {
-			t.Errorf("by %s: %s %s", what, res.Status, code)
+	for _, what := range []string{"/invoke", "/ready"} {
+		pattern := "POST " + api.Prefix + "/functions/{name}" + what
+		for by, header := range map[string][]string{"token": bearer(other), "session": cookie(session(t, s, other))} {
+			if res, code := head(t, request(t, s, pattern, header...)); res.StatusCode != 403 || code != "denied" {
+				t.Errorf("%s by %s: %s %s", what, by, res.Status, code)
+			}
 		}
-	}
-	if res, _ := head(t, request(t, s, invoke, bearer(s.Invoker)...)); res.StatusCode != 200 {
-		t.Errorf("the token of this function: %s", res.Status)
+		if res, _ := head(t, request(t, s, pattern, bearer(s.Invoker)...)); res.StatusCode != 200 {
+			t.Errorf("%s by the token of this function: %s", what, res.Status)
+		}
 	}
 }
 

@@ -81,6 +81,7 @@ func (a *API) function(f cove.Function) wire.Function {
 // deployed is a function after a change.
 func (a *API) deployed(d deploy.Deployed) wire.Function {
 	out := a.function(d.Function)
+	out.Note = d.Note
 	if w := d.Warmed; w != nil {
 		out.Warmed = &wire.Warmed{Version: d.Version.Number, Ready: w.Ready, Took: w.Took, Note: w.Note}
 	}

@@ -35,7 +35,7 @@ func (a *API) registerInvoke() {
 		cove.CodeDisabled, cove.CodeQueueFull, cove.CodeOverloaded, cove.CodeSandboxStartFailed, cove.CodeUnavailable, cove.CodeShuttingDown)
 	register(a, huma.Operation{
 		OperationID: "readyFunction", Method: http.MethodPost, Path: Prefix + "/functions/{name}/ready", Tags: []string{"run"},
-		Summary: "Wait until a function is loaded", Description: "Starts an instance of the active version if there is none, and answers when it has loaded the handler; or with the error of loading it. The handler is not called.",
+		Summary: "Wait until a function is loaded", Description: "Starts an instance of the active version if there is none, and answers when it has loaded the handler; or with the error of loading it. The handler is not called. A token of role invoke may ask for this, as a call of the function would load it too.",
 	}, wire.Ready{Version: 3, Took: 42 * time.Millisecond}, a.readyFunction, cove.CodeNotFound, cove.CodeNoCode, cove.CodeDisabled,
 		cove.CodeInitError, cove.CodeInitTimeout, cove.CodeSandboxStartFailed, cove.CodeOverloaded, cove.CodeUnavailable)
 }
@@ -43,6 +43,9 @@ func (a *API) registerInvoke() {
 type readyOutput struct{ Body wire.Ready }
 
 func (a *API) readyFunction(ctx context.Context, in *NameInput) (*readyOutput, error) {
+	if err := mayInvoke(ctx, in.Name); err != nil {
+		return nil, err
+	}
 	v, err := a.enabled(in.Name)
 	if err != nil {
 		return nil, err
@@ -52,6 +55,15 @@ func (a *API) readyFunction(ctx context.Context, in *NameInput) (*readyOutput, e
 		return nil, err
 	}
 	return &readyOutput{Body: wire.Ready{Version: v.Number, Took: time.Since(began)}}, nil
+}
+
+// mayInvoke refuses a token of other functions than this one. It is asked before
+// anything is told of the function, also whether there is one.
+func mayInvoke(ctx context.Context, name string) error {
+	if c := callerOf(ctx); !c.MayInvoke(name) {
+		return cove.Errorf(cove.CodeDenied, "%s may not invoke %q", c.Actor(), name)
+	}
+	return nil
 }
 
 // active is the version to run, if there is one with code.
@@ -80,8 +92,8 @@ func (a *API) invokeFunction(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if c := callerOf(r.Context()); !c.MayInvoke(name) {
-		return cove.Errorf(cove.CodeDenied, "%s may not invoke %q", c.Actor(), name)
+	if err := mayInvoke(r.Context(), name); err != nil {
+		return err
 	}
 	v, err := a.active(name)
 	if err != nil {

@@ -156,7 +156,7 @@ func leastRoles() map[string]string {
 
 		"POST " + Prefix + "/session": roleOpen, "GET " + Prefix + "/session": roleAny, "DELETE " + Prefix + "/session": roleAny,
 		"PUT " + Prefix + "/session/password": roleAny,
-		"POST " + one + "/invoke":             auth.RoleInvoke,
+		"POST " + one + "/invoke":             auth.RoleInvoke, "POST " + one + "/ready": auth.RoleInvoke,
 
 		"GET " + functions: viewer, "POST " + functions: developer,
 		"GET " + one: viewer, "PUT " + one: developer, "PATCH " + one: developer, "DELETE " + one: developer,
@@ -164,7 +164,7 @@ func leastRoles() map[string]string {
 		"GET " + one + "/versions": viewer, "GET " + one + "/versions/{number}": viewer,
 		"GET " + one + "/versions/{number}/files": viewer, "POST " + one + "/rollback": developer,
 		"POST " + one + "/disable": developer, "POST " + one + "/enable": developer,
-		"POST " + one + "/ready": developer, "POST " + one + "/warm": developer, "POST " + one + "/recycle": developer,
+		"POST " + one + "/warm": developer, "POST " + one + "/recycle": developer,
 		"GET " + one + "/scaling": viewer,
 		"GET " + one + "/events":  viewer, "PUT " + one + "/events/{event}": developer, "DELETE " + one + "/events/{event}": developer,
 		"POST " + one + "/request": developer,

@@ -60,6 +60,15 @@ func TestChangesThatWarmFirst(t *testing.T) {
 			t.Errorf("%+v", w)
 		}
 	})
+	t.Run("what a change costs is told, warmed up or not", func(t *testing.T) {
+		for _, query := range []string{"", "?warm=true"} {
+			var f wire.Function
+			c.ok(c.json("POST", functions+query, strings.Replace(files("spoken"+strings.Trim(query, "?=")), "{", `{"env":{"LANG":"C"},`, 1)), 201, &f)
+			if !strings.HasPrefix(f.Note, "LANG is read") {
+				t.Errorf("%+v", f)
+			}
+		}
+	})
 	t.Run("anything but true and false is refused", func(t *testing.T) {
 		for _, a := range []answer{
 			c.json("POST", functions+"?warm=maybe", files("x")), c.json("PUT", functions+"/hello/code?warm=maybe", "{}"),

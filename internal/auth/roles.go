@@ -17,8 +17,8 @@ const (
 	// RoleViewer may look at everything that a developer sees, and change or
 	// invoke nothing.
 	RoleViewer = "viewer"
-	// RoleInvoke may call functions, all or those that the token names, and
-	// nothing else. Users cannot have it.
+	// RoleInvoke may call functions and have them loaded, all or those that the
+	// token names, and nothing else. Users cannot have it.
 	RoleInvoke = "invoke"
 )
 

@@ -134,6 +134,7 @@ func (a *app) deploy(ctx context.Context, dir string, cfg cove.Config, f deployF
 	if err != nil {
 		return err
 	}
+	a.noteCost(made)
 	a.noteWarmed(made.Warmed)
 	if !f.noWait && (made.Warmed == nil || made.Warmed.Ready == 0) {
 		if err := a.waitReady(ctx, api, made, f.wait); err != nil {
@@ -212,6 +213,13 @@ func hasSecret(env cove.Env) bool {
 		}
 	}
 	return false
+}
+
+// noteCost tells what the change costs, where its author may not know.
+func (a *app) noteCost(f wire.Function) {
+	if f.Note != "" {
+		a.note("note     %s", clean(f.Note))
+	}
 }
 
 // noteWarmed tells what warming up did, where it was to.

@@ -30,7 +30,7 @@ func (a *app) tokenCreateCommand() *cobra.Command {
 		Use:   "create NAME",
 		Short: "Make an access token and print it",
 		Long: `Makes an access token and prints it on stdout, the only time it is told. NAME says
-what it is for. A token of role invoke may only call functions, all or those that
+what it is for. A token of role invoke may only call functions or load them, all or those that
 are named; a viewer may look at everything and change nothing; a developer may do
 everything with functions; an admin may do everything.`,
 		Example: `  cove token create ci --function hello --ttl 720h

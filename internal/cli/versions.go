@@ -83,6 +83,7 @@ away from what is active.`,
 			if a.json() {
 				return a.printJSON(f)
 			}
+			a.noteCost(f)
 			a.noteWarmed(f.Warmed)
 			a.note("%s now runs version %d", f.Name, f.Version.Number)
 			return nil

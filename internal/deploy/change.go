@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -228,7 +229,28 @@ func (s *Service) commit(ctx context.Context, old *cove.Function, v cove.Version
 	}
 	// What f is stays where it is now: it is what requests are given.
 	published, err := s.publish(old, &f)
-	return Deployed{Function: published, Warmed: warmed}, err
+	return Deployed{Function: published, Warmed: warmed, Note: s.note(old, &v)}, err
+}
+
+// note tells of v that it has variables which keep it from the stem cells, where
+// old had not the same.
+func (s *Service) note(old *cove.Function, v *cove.Version) string {
+	early := s.early(&v.Config)
+	if len(early) == 0 || old != nil && slices.Equal(early, s.early(&old.Version.Config)) {
+		return ""
+	}
+	read := " is read when the language starts"
+	if len(early) > 1 {
+		read = " are read when the language starts"
+	}
+	return strings.Join(early, ", ") + read + ": the function starts without a stem cell, which takes longer"
+}
+
+// early is the names of the variables of cfg without which its language cannot
+// start.
+func (s *Service) early(cfg *cove.Config) []string {
+	rt, _ := s.Runtimes.Lookup(cfg.Runtime)
+	return rt.Early(cfg.Env)
 }
 
 // difference says what a new version changes; "" for nothing.
@@ -275,7 +297,8 @@ func (s *Service) Rollback(ctx context.Context, name string, to Target) (Deploye
 	if old.Version.Number == to.Number {
 		return unchanged(old, nil)
 	}
-	if _, err := s.target(ctx, old, to); err != nil {
+	v, err := s.target(ctx, old, to)
+	if err != nil {
 		return Deployed{}, err
 	}
 	f, err := s.Store.Activate(ctx, name, to.Number, to.IfRevision)
@@ -284,7 +307,7 @@ func (s *Service) Rollback(ctx context.Context, name string, to Target) (Deploye
 	}
 	// What f is stays where it is now: it is what requests are given.
 	published, err := s.publish(old, &f)
-	return Deployed{Function: published, Warmed: warmed}, err
+	return Deployed{Function: published, Warmed: warmed, Note: s.note(old, &v)}, err
 }
 
 // target is the version to go back to, if that can be served.

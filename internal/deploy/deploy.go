@@ -53,6 +53,9 @@ type Deployed struct {
 	// Warmed says what warming up did; nil if it was not asked for, or there was
 	// nothing to do.
 	Warmed *Warmed
+	// Note is one sentence on what the change costs that its author may not know,
+	// "" for nothing.
+	Note string
 }
 
 // Warmed is what warming a version up did before it became the active one.

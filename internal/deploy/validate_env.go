@@ -10,7 +10,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/covefn/cove"
-	"github.com/covefn/cove/internal/runtime"
 )
 
 var (
@@ -33,6 +32,8 @@ func reserved(name string) bool {
 // had. No message tells a value.
 func (c *checker) env(cfg *cove.Config) {
 	total := 0
+	rt, _ := c.runtimes.Lookup(cfg.Runtime)
+	early := rt.Early(cfg.Env)
 	for _, name := range slices.Sorted(maps.Keys(cfg.Env)) {
 		v, field := cfg.Env[name], "env."+short(name)
 		if v.Secret && v.Value == "" {
@@ -47,7 +48,7 @@ func (c *checker) env(cfg *cove.Config) {
 			c.bad(field, "is reserved for Cove: choose another name")
 		case strings.Contains(v.Value, "\x00") || !utf8.ValidString(v.Value):
 			c.bad(field, "its value must be UTF-8 without NUL; encode binary values, in base64 for example")
-		case v.Secret && runtime.IsEarly(name):
+		case v.Secret && slices.Contains(early, name):
 			c.bad(field, "is read before any of the function's code runs, and so cannot be secret")
 		}
 	}

@@ -69,7 +69,10 @@ func TestValidation(t *testing.T) {
 		"a reserved variable of AWS":   {func(c *cove.Config) { c.Env = cove.Env{"AWS_LAMBDA_FUNCTION_NAME": {}} }, "env.AWS_LAMBDA_FUNCTION_NAME", "reserved"},
 		"a variable with NUL":          {func(c *cove.Config) { c.Env = cove.Env{"A": {Value: "\x00"}} }, "env.A", "NUL"},
 		"too many variables":           {func(c *cove.Config) { c.Env = cove.Env{"A": {Value: strings.Repeat("x", 4096)}} }, "env", "4097 bytes in all; the limit is 4096"},
-		"an early secret":              {func(c *cove.Config) { c.Env = cove.Env{"NODE_OPTIONS": {Value: "x", Secret: true}} }, "env.NODE_OPTIONS", "cannot be secret"},
+		"an early secret":              {func(c *cove.Config) { c.Env = cove.Env{"PYTHONHASHSEED": {Value: "x", Secret: true}} }, "env.PYTHONHASHSEED", "cannot be secret"},
+		"a proxy read at the start": {func(c *cove.Config) {
+			c.Runtime, c.Handler, c.Env = "node", "index.handler", cove.Env{"NODE_USE_ENV_PROXY": {Value: "1"}, "HTTP_PROXY": {Value: "x", Secret: true}}
+		}, "env.HTTP_PROXY", "cannot be secret"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -309,3 +309,39 @@ func TestChangesWhileAVersionIsMadeReady(t *testing.T) {
 		}
 	})
 }
+
+func TestANoteOnWhatAVariableCosts(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	env := func(names ...string) *cove.Config {
+		cfg := config("hello")
+		cfg.Env = cove.Env{"GREETING": {Value: "a"}}
+		for _, name := range names {
+			cfg.Env[name] = cove.EnvVar{Value: "0"}
+		}
+		return &cfg
+	}
+	d, err := f.Service.Create(t.Context(), Change{Config: env("PYTHONHASHSEED"), Code: files("1")})
+	if want := "PYTHONHASHSEED is read when the language starts: the function starts without a stem cell, which takes longer"; err != nil || d.Note != want {
+		t.Fatalf("%q, %v", d.Note, err)
+	}
+	for _, c := range []struct {
+		change Change
+		note   string
+	}{
+		{Change{Code: files("2")}, ""}, // It was told before.
+		{Change{Config: env("PYTHONHASHSEED", "LANG")}, "LANG, PYTHONHASHSEED are read when"},
+		{Change{Config: env("NODE_OPTIONS", "TZ")}, ""}, // Python reads neither when it starts.
+		{Change{Config: env("LANG"), Code: files("3"), Warm: true}, "LANG is read when"},
+	} {
+		d, err := f.Update(t.Context(), "hello", c.change)
+		if err != nil || !strings.HasPrefix(d.Note, c.note) || (c.note == "") != (d.Note == "") {
+			t.Errorf("%q instead of %q, %v", d.Note, c.note, err)
+		}
+	}
+	for number, note := range map[int]string{4: "", 1: "PYTHONHASHSEED is"} {
+		if d, err := f.Service.Rollback(t.Context(), "hello", Target{Number: number}); err != nil || !strings.HasPrefix(d.Note, note) || (note == "") != (d.Note == "") {
+			t.Errorf("back to %d: %q, %v", number, d.Note, err)
+		}
+	}
+}

@@ -43,6 +43,8 @@ type Runtime struct {
 	// packages says that a directory with an __init__ file is a module, and
 	// that dots in the file's part of a handler stand for directories.
 	packages bool
+	// early is the variables that this language needs before it starts.
+	early early
 }
 
 // Catalogue is the runtimes that this Cove knows. It never changes and is safe
@@ -79,7 +81,7 @@ func python() Runtime {
 			"COVE_RUNTIME=python3.13",
 		},
 		Extensions: []string{".py"}, DefaultHandler: "main.handler", DefaultFile: "main.py",
-		shim: "python", packages: true,
+		shim: "python", packages: true, early: pythonEarly,
 	}
 }
 
@@ -96,7 +98,7 @@ func node() Runtime {
 		},
 		Extensions:     []string{".js", ".mjs", ".cjs", ".ts", ".mts", ".cts"},
 		DefaultHandler: "index.handler", DefaultFile: "index.js", SizedAtStart: true,
-		shim: "node",
+		shim: "node", early: nodeEarly,
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -97,17 +96,6 @@ func FuzzHandlerFile(f *testing.F) {
 			}
 		}
 	})
-}
-
-func TestEarlyEnv(t *testing.T) {
-	t.Parallel()
-	got := runtime.EarlyEnv(map[string]string{"B": "1", "TZ": "Europe/Berlin", "PYTHONHASHSEED": "0", "NODE_OPTIONS": "--x", "GREETING": "a", "LD_PRELOAD": "l"})
-	if want := []string{"LD_PRELOAD=l", "NODE_OPTIONS=--x", "PYTHONHASHSEED=0", "TZ=Europe/Berlin"}; !slices.Equal(got, want) {
-		t.Errorf("%q", got)
-	}
-	if runtime.IsEarly("TZX") || runtime.IsEarly("API_KEY") || !runtime.IsEarly("LC_ALL") {
-		t.Error("names are sorted wrongly")
-	}
 }
 
 func TestWriteShims(t *testing.T) {

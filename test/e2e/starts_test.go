@@ -24,6 +24,9 @@ func TestStartClasses(t *testing.T) {
 	eachKind(t, func(t *testing.T, language, isolation string) {
 		cfg := function("starts-"+language+"-"+isolation, language, isolation)
 		cfg.Scaling.Pause = cove.Duration(500 * time.Millisecond)
+		// None of these has to be there before this language starts.
+		cfg.Env = cove.Env{"TZ": {Value: "Asia/Tokyo"}, "NODE_ENV": {Value: "production"}, "PYTHONUNBUFFERED": {Value: "1"}}
+		cfg.Env[map[string]string{"python": "NODE_OPTIONS", "node": "PYTHONHASHSEED"}[language]] = cove.EnvVar{Value: "0"}
 		h.put(t, cfg, echo(language, cfg.Name))
 		h.awaitStem(t, cfg)
 		h.wantStart(t, cfg.Name, cove.StartStem)
@@ -36,10 +39,71 @@ func TestStartClasses(t *testing.T) {
 
 		early := function("early-"+language+"-"+isolation, language, isolation)
 		early.Env = cove.Env{"LANG": {Value: "C.UTF-8"}}
-		h.put(t, early, echo(language, early.Name))
+		if f, err := h.upload(t.Context(), early, echo(language, early.Name)); err != nil || !strings.HasPrefix(f.Note, "LANG is read") {
+			t.Fatalf("the note on what LANG costs is %q, %v", f.Note, err)
+		}
 		h.awaitStem(t, cfg) // There is one, and it is of no use.
 		h.wantStart(t, early.Name, cove.StartCold)
 		h.wantStart(t, early.Name, cove.StartWarm)
+	})
+}
+
+// countsCalls says when its module is loaded, and answers how often it was called.
+var countsCalls = files{
+	"main.py": `
+print("module loaded")
+calls = 0
+
+def handler(event, context):
+    global calls
+    calls += 1
+    return calls
+`,
+	"index.js": `
+console.log('module loaded');
+let calls = 0;
+exports.handler = async () => ++calls;
+`,
+}
+
+// Who may call a function may have it loaded, which does not call it: the next
+// request is the first, and finds an instance.
+func TestLoadingIsNotACall(t *testing.T) {
+	h := start(t, options{})
+	eachKind(t, func(t *testing.T, language, isolation string) {
+		cfg := function("pinged-"+language+"-"+isolation, language, isolation)
+		cfg.Scaling.Pause = cove.Duration(time.Minute)
+		h.put(t, cfg, countsCalls)
+		made, err := h.Client.CreateToken(t.Context(), wire.TokenCreate{Name: "scheduler of " + cfg.Name, Role: "invoke", Functions: []string{cfg.Name}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		scheduler, err := client.New(h.API, made.Secret, client.WithHTTPClient(h.HTTP))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if ready, err := scheduler.Ready(t.Context(), cfg.Name); err != nil || ready.Version != 1 {
+				t.Fatalf("it may have the function loaded, and is told %+v, %v", ready, err)
+			}
+		}
+		if _, err := scheduler.Ready(t.Context(), "another"); cove.CodeOf(err) != cove.CodeDenied {
+			t.Errorf("it may have another function loaded: %v", err)
+		}
+		if _, err := scheduler.Replace(t.Context(), cfg.Name, cfg, nil, 0); cove.CodeOf(err) != cove.CodeDenied {
+			t.Errorf("it may deploy: %v", err)
+		}
+		for call, want := range []string{"1", "2"} {
+			if r := h.invoke(t, cfg.Name, "{}"); string(r.Answer) != want || r.Invocation.Start != cove.StartWarm {
+				t.Errorf("call %d: the outcome is %s %s, the start %q: %+v", call+1, r.Outcome, r.Answer, r.Invocation.Start, r.Error)
+			}
+		}
+		if log := h.lines(t, cfg.Name); strings.Count(log, "module loaded") != 1 {
+			t.Errorf("the module was not loaded once:\n%s", log)
+		}
+		if page, err := h.Client.Invocations(t.Context(), client.InvocationQuery{Function: cfg.Name}); err != nil || len(page.Items) > 2 {
+			t.Errorf("there are records of more than two calls: %+v, %v", page.Items, err)
+		}
 	})
 }
 

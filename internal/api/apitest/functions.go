@@ -95,8 +95,16 @@ func (f *Functions) Create(_ context.Context, c deploy.Change) (d deploy.Deploye
 	if d.Warmed, err = warm(c.Warm, cfg.Name, 0, pkg); err != nil {
 		return d, err
 	}
-	d.Function = f.add(cfg, pkg, "created")
+	d.Function, d.Note = f.add(cfg, pkg, "created"), note(cfg)
 	return d, nil
+}
+
+// note is that of a function with the variable LANG.
+func note(cfg cove.Config) string {
+	if _, ok := cfg.Env["LANG"]; ok {
+		return "LANG is read when the language starts"
+	}
+	return ""
 }
 
 // warm fails for a function named "broken", and does nothing for one named

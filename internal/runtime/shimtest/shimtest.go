@@ -88,6 +88,7 @@ func Run(t *testing.T, lang Language, starter Starter) {
 	if lang == Python {
 		t.Run("a file called like a module of Python's own is the same in every sandbox", func(t *testing.T) { t.Parallel(); early(t, starter) })
 	}
+	t.Run("a variable works from INIT on, or is early", func(t *testing.T) { t.Parallel(); environment(t, lang, starter) })
 	t.Run("what cannot be loaded is told apart", func(t *testing.T) { t.Parallel(); loadErrors(t, lang, starter) })
 	t.Run("a package is compiled without being run", func(t *testing.T) { t.Parallel(); compiles(t, lang, starter) })
 	t.Run("every form of a file is found", func(t *testing.T) { t.Parallel(); loadForms(t, lang, starter) })

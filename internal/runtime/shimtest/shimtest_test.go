@@ -81,3 +81,10 @@ func TestNode(t *testing.T) {
 	t.Parallel()
 	shimtest.Run(t, shimtest.JavaScript, local(t, "node", shimtest.FindNode(t)))
 }
+
+func TestVariables(t *testing.T) {
+	t.Parallel()
+	python, node := shimtest.FindPython(t), shimtest.FindNode(t)
+	shimtest.KnowsItsVariables(t, local(t, "python", python).Runtime, python, "--help-env")
+	shimtest.KnowsItsVariables(t, local(t, "node", node).Runtime, node, "--help")
+}
