@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/covefn/cove"
 	"github.com/covefn/cove/internal/runtime"
@@ -22,12 +23,7 @@ func (c *call) failed(err error) (_ *cove.Error, retry bool) {
 		return function, false
 
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		c.lease.Abandon("timeout")
-		c.lastLine(fmt.Sprintf("Task timed out after %.2f seconds", c.timeout.Seconds()))
-		if c.timeout < c.r.Version.Config.Timeout.Std() {
-			return cove.Errorf(cove.CodeTimeout, "the function had not answered when the caller's own time (Cove-Timeout) was over"), false
-		}
-		return cove.Errorf(cove.CodeTimeout, "the function did not answer within %s", cove.Duration(c.timeout)), false
+		return c.timedOut(), false
 
 	case c.service.o.Pool.Closed():
 		c.lease.Break("shutdown")
@@ -45,11 +41,26 @@ func (c *call) failed(err error) (_ *cove.Error, retry bool) {
 		return &cove.Error{Code: cove.CodeInvalidResponse, Message: "something in the function wrote into the platform's own connection", Err: err}, false
 
 	default: // The stream ended.
-		exit := c.lease.Ending()
+		exit, late := c.lease.Ending(c.deadline)
+		c.record.Timings.Run = time.Since(c.began)
+		c.measure()
+		if late {
+			return c.timedOut(), false
+		}
 		c.lease.Break("ended in a request")
 		c.awaitLog()
 		return c.exited(exit), false
 	}
+}
+
+// timedOut ends a call at its deadline.
+func (c *call) timedOut() *cove.Error {
+	c.lease.Abandon("timeout")
+	c.lastLine(fmt.Sprintf("Task timed out after %.2f seconds", c.timeout.Seconds()))
+	if c.timeout < c.r.Version.Config.Timeout.Std() {
+		return cove.Errorf(cove.CodeTimeout, "the function had not answered when the caller's own time (Cove-Timeout) was over")
+	}
+	return cove.Errorf(cove.CodeTimeout, "the function did not answer within %s", cove.Duration(c.timeout))
 }
 
 // asTold is the error of a sink that found the answer itself to be at fault; nil

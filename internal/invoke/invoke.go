@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/covefn/cove"
@@ -42,11 +41,8 @@ type Tracer interface {
 
 // Service runs requests. It is safe for concurrent use.
 type Service struct {
-	o Options
-
-	mu       sync.Mutex
-	draining bool
-	running  sync.WaitGroup
+	o    Options
+	gate *gate
 }
 
 // New returns a service over a pool.
@@ -60,32 +56,18 @@ func New(o Options) *Service {
 	if o.Late == nil {
 		o.Late = func(time.Duration) {}
 	}
-	return &Service{o: o}
+	return &Service{o: o, gate: newGate()}
 }
 
 // Drain refuses new requests with CodeShuttingDown and waits for those that run,
 // or for ctx.
 func (s *Service) Drain(ctx context.Context) error {
-	s.mu.Lock()
-	s.draining = true
-	s.mu.Unlock()
-	done := make(chan struct{})
-	go func() { s.running.Wait(); close(done) }()
 	select {
-	case <-done:
+	case <-s.gate.close():
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-func (s *Service) enter() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.draining {
-		s.running.Add(1)
-	}
-	return !s.draining
 }
 
 // Do is described at Doer.
@@ -103,10 +85,10 @@ func (s *Service) Do(ctx context.Context, r *Request, sink Sink) (*cove.Invocati
 func (s *Service) do(ctx context.Context, r *Request, sink Sink) (*cove.Invocation, *cove.Error) {
 	v := r.Version
 	record := newRecord(r)
-	if !s.enter() {
+	if !s.gate.enter() {
 		return s.end(ctx, record, cove.Errorf(cove.CodeShuttingDown, "Cove is shutting down; try again in a moment"))
 	}
-	defer s.running.Done()
+	defer s.gate.leave()
 	if v.Disabled {
 		return s.end(ctx, record, cove.Errorf(cove.CodeDisabled, "the function %s is disabled", v.Function))
 	}
@@ -202,34 +184,37 @@ type call struct {
 	segment *logs.Segment
 	sink    Sink
 	timeout time.Duration
-	// deadline is when the handler must have answered.
-	deadline time.Time
+	// began is when the handler was called, and deadline when it must have answered.
+	began, deadline time.Time
 	// last says that this attempt is not followed by another.
 	last bool
+	// message is what the sandbox is sent.
+	message runtime.Invoke
 }
 
 // run calls the handler and gives the instance back, whatever happens. retry is
 // set when the handler certainly did not run and another attempt may follow.
 func (c *call) run(ctx context.Context) (_ *cove.Error, retry bool) {
 	defer c.lease.Release()
-	began := time.Now()
+	c.began = time.Now()
 	c.timeout = c.r.Version.Config.Timeout.Std()
 	if left := time.Until(c.r.Deadline); !c.r.Deadline.IsZero() && left < c.timeout {
 		c.timeout = left
 	}
-	c.deadline = began.Add(c.timeout)
+	c.deadline = c.began.Add(c.timeout)
 	c.segment = c.lease.Begin(c.r.ID)
 	if c.timeout <= 0 {
 		c.segment.Withdraw() // Nothing was sent, and the instance is as good as before.
 		return cove.Errorf(cove.CodeTimeout, "the caller's own time (Cove-Timeout) was over before the function was called"), false
 	}
-	answer, err := c.lease.Invoke(c.deadline, &runtime.Invoke{
+	c.message = runtime.Invoke{
 		Kind: c.r.Kind, RequestID: c.r.ID, TimeoutMS: c.timeout.Milliseconds(), Marker: c.segment.Marker(),
 		Trace: c.r.Trace, Event: c.r.Event, Payload: c.r.Payload,
-	})
+	}
+	answer, err := c.lease.Invoke(c.deadline, &c.message)
 	if err == nil && answer.Stream {
 		err = c.stream(c.deadline, answer)
-		c.record.Timings.Run = time.Since(began)
+		c.record.Timings.Run = time.Since(c.began)
 		c.measure()
 		if err != nil {
 			told, _ := c.failed(err)
@@ -241,7 +226,7 @@ func (c *call) run(ctx context.Context) (_ *cove.Error, retry bool) {
 		}
 		return nil, false
 	}
-	c.record.Timings.Run = time.Since(began)
+	c.record.Timings.Run = time.Since(c.began)
 	c.measure()
 	if err != nil {
 		return c.failed(err)
@@ -260,9 +245,11 @@ func (c *call) run(ctx context.Context) (_ *cove.Error, retry bool) {
 	return nil, false
 }
 
-// measure notes what the sandbox used for this call.
+// measure adds what the sandbox used for this call since it was measured last.
 func (c *call) measure() {
-	c.record.CPU, c.record.PeakMemory = c.lease.Usage(context.Background())
+	used, peak := c.lease.Usage(context.Background())
+	c.record.CPU += used
+	c.record.PeakMemory = max(c.record.PeakMemory, peak)
 }
 
 // note puts a failure into the record that is not returned: the answer's head
@@ -293,6 +280,7 @@ func (c *call) stream(deadline time.Time, answer *runtime.Answer) error {
 	gone := err != nil
 	if told := asTold(err); told != nil {
 		c.note(told)
+		c.record.Status = told.Code.Status()
 	} else if gone {
 		c.record.Outcome, c.record.Fault = outcomeCallerGone, cove.FaultCaller
 	}

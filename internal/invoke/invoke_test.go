@@ -114,6 +114,13 @@ func (f *fixture) log(id string) (lines []string) {
 	return lines
 }
 
+// refusing is a sink that finds the head of a stream at fault.
+type refusing struct{ sink }
+
+func (*refusing) Begin(*runtime.Head) error {
+	return cove.Errorf(cove.CodeInvalidResponse, "no head for HTTP")
+}
+
 func run(t *testing.T, name string, test func(t *testing.T)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
@@ -257,6 +264,31 @@ func TestDo(t *testing.T) {
 		}
 		if n := f.driver.Created.Load(); n != 1 {
 			t.Errorf("%d sandboxes", n)
+		}
+	})
+
+	run(t, "gives one that has closed its connection and computes on no more time than its deadline", func(t *testing.T) {
+		f := setup(t, &pooltest.Driver{})
+		got, err := f.do(t.Context(), "hangup", &sink{}, nil)
+		if err == nil || err.Code != cove.CodeTimeout || got.Timings.Run != time.Second {
+			t.Errorf("%v after %s", err, got.Timings.Run)
+		}
+		if lines := f.log("r-hangup"); len(lines) == 0 || lines[len(lines)-1] != "Task timed out after 1.00 seconds" {
+			t.Errorf("the log is %q", lines)
+		}
+		f.version.Config.Timeout = cove.Duration(time.Minute)
+		got, err = f.do(t.Context(), "hangup", &sink{}, nil)
+		if err == nil || err.Code != cove.CodeRuntimeExited || got.Timings.Run != 3*time.Second {
+			t.Errorf("with time left: %v after %s", err, got.Timings.Run)
+		}
+	})
+
+	run(t, "records of a stream whose head is refused what its caller was told", func(t *testing.T) {
+		f := setup(t, &pooltest.Driver{})
+		r := &invoke.Request{ID: "r", Version: f.version, Kind: cove.KindHTTP, Payload: []byte("stream 1 1ms"), Arrived: time.Now()}
+		got, _ := f.service.Do(t.Context(), r, &refusing{})
+		if got.Status != 502 || got.Outcome != string(cove.CodeInvalidResponse) {
+			t.Errorf("status %d, outcome %s", got.Status, got.Outcome)
 		}
 	})
 

@@ -130,27 +130,28 @@ func (g *Segment) End() {
 
 // readRest reads what is there. What it cannot read, because the stream has come
 // to its end, its drainer does. It is not called before raw is set for good.
-func (in *input) readRest() {
-	_ = in.raw.Control(func(fd uintptr) {
-		var small [512]byte // Most invocations print little or nothing.
-		n, err := quiet.Read(fd, small[:])
-		if err != nil || n <= 0 {
-			return
+func (in *input) readRest() { _ = in.raw.Control(in.atEnd) }
+
+// readRestOf is readRest of the input's own descriptor.
+func (in *input) readRestOf(fd uintptr) {
+	var small [512]byte // Most invocations print little or nothing.
+	n, err := quiet.Read(fd, small[:])
+	if err != nil || n <= 0 {
+		return
+	}
+	_, _ = in.Write(small[:n])
+	if n < len(small) {
+		return
+	}
+	buf := in.stream.book.buffer()
+	defer in.stream.book.buffers.Put(buf)
+	// What is printed without end must not hold up the answer: beyond the limit
+	// nothing is kept, and what waited when the answer came was less.
+	for left := invocationLimit; err == nil && n > 0 && left > 0; left -= n {
+		if n, err = quiet.Read(fd, buf[:]); err == nil && n > 0 {
+			_, _ = in.Write(buf[:n])
 		}
-		_, _ = in.Write(small[:n])
-		if n < len(small) {
-			return
-		}
-		buf := in.stream.book.buffer()
-		defer in.stream.book.buffers.Put(buf)
-		// What is printed without end must not hold up the answer: beyond the limit
-		// nothing is kept, and what waited when the answer came was less.
-		for left := invocationLimit; err == nil && n > 0 && left > 0; left -= n {
-			if n, err = quiet.Read(fd, buf[:]); err == nil && n > 0 {
-				_, _ = in.Write(buf[:n])
-			}
-		}
-	})
+	}
 }
 
 // buffer is one to read output into; it is given back to buffers. A sandbox that

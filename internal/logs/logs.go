@@ -77,14 +77,19 @@ func NewBook() *Book {
 	return &Book{functions: map[string]*pages{}, followers: map[*Follower]struct{}{}}
 }
 
+// addAtOnce is how many lines are added while the lock is held: one read of a
+// flood brings thousands, and whoever prints a line meanwhile waits.
+const addAtOnce = 128
+
 // add appends lines, which all belong to one function.
 func (b *Book) add(lines ...Line) {
-	if len(lines) == 0 {
-		return
+	for len(lines) > 0 {
+		n := min(len(lines), addAtOnce)
+		b.mu.Lock()
+		b.addLocked(lines[:n]...)
+		b.mu.Unlock()
+		lines = lines[n:]
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.addLocked(lines...)
 }
 
 func (b *Book) addLocked(lines ...Line) {

@@ -1,8 +1,10 @@
 package logs
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -76,7 +78,7 @@ func TestStream(t *testing.T) {
 		}
 		fmt.Fprintln(s, g.Marker())
 		got := texts(b)
-		if len(got) != 1024+1 || got[1024] != "r1*: 2097152 bytes of output were dropped: an invocation's log is limited to 1 MiB" {
+		if len(got) != 1024+1 || got[1024] != "r1*: 2097152 bytes of output were dropped: an invocation's log is limited to 1 MiB and 16,384 lines" {
 			t.Errorf("%d lines, the last %q", len(got), got[len(got)-1])
 		}
 	})
@@ -137,7 +139,7 @@ func TestStream(t *testing.T) {
 		s.Begin("r1")
 		fmt.Fprintln(s, "next")
 		got := texts(b)
-		if n := len(got); n != 1024+2 || got[n-2] != "*: 3145728 bytes of output were dropped: what is printed between two invocations is limited to 1 MiB" || got[n-1] != "r1: next" {
+		if n := len(got); n != 1024+2 || got[n-2] != "*: 3145728 bytes of output were dropped: what is printed between two invocations is limited to 1 MiB and 16,384 lines" || got[n-1] != "r1: next" {
 			t.Errorf("%d lines, the last %q", n, got[n-2:])
 		}
 	})
@@ -152,7 +154,7 @@ func TestStream(t *testing.T) {
 		}
 		g.Wait(t.Context())
 		got := texts(b)
-		if diff := cmp.Diff([]string{"r1*: 1028 bytes of output were dropped: an invocation's log is limited to 1 MiB", ": behind"}, got[1024:]); diff != "" {
+		if diff := cmp.Diff([]string{"r1*: 1028 bytes of output were dropped: an invocation's log is limited to 1 MiB and 16,384 lines", ": behind"}, got[1024:]); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -200,6 +202,48 @@ func TestStream(t *testing.T) {
 	})
 }
 
+// What a flood costs the host is bounded by lines as well, since an empty one costs
+// the function next to nothing, and beyond the bound nothing is read line by line.
+func TestFloodOfEmptyLines(t *testing.T) {
+	t.Parallel()
+	b, s := setup(t)
+	g := s.Begin("r1")
+	for range 32 {
+		_, _ = s.Write(bytes.Repeat([]byte("\n"), 32<<10))
+	}
+	fmt.Fprintf(s, "%s\n", g.Marker())
+	got := texts(b)
+	dropped := strconv.Itoa(1<<20 - invocationLines)
+	if n := len(got); g.share.lines != invocationLines || !strings.HasPrefix(got[n-1], "r1*: "+dropped+" bytes of output were dropped") {
+		t.Errorf("%d lines, the last %q", g.share.lines, got[n-1])
+	}
+}
+
+func TestFloodThatIsShared(t *testing.T) {
+	t.Parallel()
+	b := NewBook()
+	s := b.Stream("hello", 1, "i")
+	s.Share()
+	g := s.Begin("r1")
+	flood := bytes.Repeat([]byte("\n"), 32<<10)
+	for range 2 {
+		_, _ = s.Write(flood)
+	}
+	in := &s.inputs[0]
+	if used := in.dropShared(flood); used != len(flood) {
+		t.Errorf("%d bytes at once", used)
+	}
+	_, _ = s.Write([]byte("\n\nhalf" + g.Marker() + ":hers\n" + g.Marker() + "\n"))
+	if got := texts(b); got[len(got)-1] != "r1: hers" {
+		t.Errorf("the last is %q", got[len(got)-1])
+	}
+	select {
+	case <-g.ended:
+	default:
+		t.Error("the invocation has not ended")
+	}
+}
+
 func TestBook(t *testing.T) {
 	t.Parallel()
 
@@ -207,6 +251,9 @@ func TestBook(t *testing.T) {
 		t.Parallel()
 		b, s := setup(t)
 		for i := range 40_000 {
+			if i%10_000 == 0 {
+				fmt.Fprintf(s, "%s\n", s.Begin("r").Marker()) // Each has lines of its own.
+			}
 			fmt.Fprintf(s, "%d\n", i)
 		}
 		got := b.Tail("hello", "", 1<<20)

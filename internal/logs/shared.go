@@ -26,6 +26,9 @@ func (s *Stream) Share() {
 func (in *input) takeShared(b []byte) (used int, lines []Line, more bool) {
 	clean := in.clean
 	in.clean = 0
+	if used := in.dropShared(b); used > 0 {
+		return used, nil, true
+	}
 	end := bytes.IndexByte(b[clean:], '\n')
 	if end < 0 {
 		if len(b) < lineLimit {
@@ -52,6 +55,21 @@ func (in *input) takeShared(b []byte) (used int, lines []Line, more bool) {
 		name = StreamStderr
 	}
 	return used, in.stream.keepFor(&g.share, g.requestID, name, b[markerLen+1:end]), true
+}
+
+// dropShared consumes lines without a marker that nobody will read, up to the line
+// in which one may begin: as drop, without looking at each of them.
+func (in *input) dropShared(b []byte) (used int) {
+	if in.stream.between.dropped == 0 {
+		return 0
+	}
+	known := b
+	if at := bytes.Index(b, []byte(markerPrefix)); at >= 0 {
+		known = b[:at]
+	}
+	used = bytes.LastIndexByte(known, '\n') + 1
+	in.stream.between.dropped += used
+	return used
 }
 
 // findShared is the first invocation whose marker is in line, and where. whole

@@ -19,6 +19,9 @@ const (
 	// much of what is printed between two; what is beyond it is counted and
 	// dropped.
 	invocationLimit = 1 << 20
+	// invocationLines is how many lines that may be. An empty one costs the function a
+	// byte and the host a thousand.
+	invocationLines = 16 << 10
 	// lineLimit is where a line without an end is cut.
 	lineLimit = 64 << 10
 	// pendingLimit is how many invocations may await their marker. A shim writes
@@ -59,17 +62,19 @@ type Stream struct {
 type input struct {
 	stream *Stream
 	name   string
-	open   bool            // more may come
-	raw    syscall.RawConn // reads without waiting, where both are sockets of this host
-	buf    []byte          // the beginning of a line that has no end yet
-	clean  int             // so much of buf holds no end of a line and no marker
+	open   bool             // more may come
+	raw    syscall.RawConn  // reads without waiting, where both are sockets of this host
+	atEnd  func(fd uintptr) // readRestOf, made once as every invocation needs it
+	buf    []byte           // the beginning of a line that has no end yet
+	clean  int              // so much of buf holds no end of a line and no marker
 	// passed is how many of Stream.pending have had their marker here, but not in
 	// the other stream yet.
 	passed int
 }
 
-// share is how much was printed of what may be, and how much beyond that.
-type share struct{ size, dropped int }
+// share is how much was printed of what may be, in bytes and in lines, and how many
+// bytes beyond that.
+type share struct{ size, lines, dropped int }
 
 // Segment is the output of one invocation.
 type Segment struct {
@@ -86,6 +91,9 @@ func (b *Book) Stream(function string, version int, instance string) *Stream {
 	s := &Stream{book: b, function: function, version: version, instance: instance}
 	// stderr is not waited for until it is drained.
 	s.inputs = [2]input{{stream: s, name: StreamStdout, open: true}, {stream: s, name: StreamStderr}}
+	for i := range s.inputs {
+		s.inputs[i].atEnd = s.inputs[i].readRestOf
+	}
 	return s
 }
 
@@ -331,11 +339,12 @@ func (in *input) rest() (lines []Line) {
 }
 
 func (s *Stream) keepFor(share *share, requestID, stream string, text []byte) []Line {
-	if share.size+len(text)+1 > invocationLimit {
+	if share.size+len(text)+1 > invocationLimit || share.lines == invocationLines {
 		share.dropped += len(text) + 1
 		return nil
 	}
 	share.size += len(text) + 1
+	share.lines++
 	l := s.line(requestID, string(text))
 	l.Stream = stream
 	return []Line{l}
@@ -347,9 +356,9 @@ func (s *Stream) report(requestID string, of share) []Line {
 	case of.dropped == 0:
 		return nil
 	case requestID == "":
-		return []Line{s.platform("", fmt.Sprintf("%d bytes of output were dropped: what is printed between two invocations is limited to 1 MiB", of.dropped), LevelWarn)}
+		return []Line{s.platform("", fmt.Sprintf("%d bytes of output were dropped: what is printed between two invocations is limited to 1 MiB and 16,384 lines", of.dropped), LevelWarn)}
 	default:
-		return []Line{s.platform(requestID, fmt.Sprintf("%d bytes of output were dropped: an invocation's log is limited to 1 MiB", of.dropped), LevelWarn)}
+		return []Line{s.platform(requestID, fmt.Sprintf("%d bytes of output were dropped: an invocation's log is limited to 1 MiB and 16,384 lines", of.dropped), LevelWarn)}
 	}
 }
 
@@ -389,10 +398,11 @@ func (s *Stream) end(g *Segment) (lines []Line) {
 // an invocation that there is no more.
 func (s *Stream) publish(lines []Line) {
 	s.book.add(lines...)
-	for _, g := range s.over {
+	for i, g := range s.over {
 		close(g.ended)
+		s.over[i] = nil
 	}
-	s.over = nil
+	s.over = s.over[:0]
 }
 
 func (s *Stream) line(requestID, text string) Line {

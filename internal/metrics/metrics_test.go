@@ -316,6 +316,8 @@ func TestRecorder(t *testing.T) {
 			f.recorder.Record(&call)
 			if err := f.recorder.Flush(t.Context()); (err != nil) != (i%3 != 2) {
 				t.Fatalf("flush %d: %v", i, err)
+			} else if n := f.recorder.kept.Load(); err == nil && n != int64(i+1) {
+				t.Fatalf("after flush %d there are %d", i, n) // All that was recorded before.
 			}
 		}
 		if n := f.query(Query{From: now.Add(-time.Hour), To: now}).Groups[0].Total.Invocations; n != 12 {
@@ -330,13 +332,14 @@ func TestRecorder(t *testing.T) {
 	t.Run("what is written at once is counted and recorded alike, whatever comes meanwhile and fails", func(t *testing.T) {
 		t.Parallel()
 		f := setup(t)
-		exact := &exactRecords{Records: f.records, counts: map[int64]int64{}}
+		exact := &exactRecords{Records: f.records, counts: map[int64]int64{}, next: map[string]int64{"f1": 0, "f2": 0}}
 		f.recorder.records = exact
 		var callers sync.WaitGroup
-		for range 4 {
+		for i := range 4 {
 			callers.Go(func() {
-				for range 10_000 {
+				for n := range 10_000 {
 					v := call
+					v.Function, v.BytesIn = fmt.Sprintf("f%d", i%3), int64(n) // Two record the calls of one of them.
 					v.Time = time.Now()
 					f.recorder.Record(&v)
 					runtime.Gosched()
@@ -358,6 +361,85 @@ func TestRecorder(t *testing.T) {
 		}
 		if exact.wrong != "" || exact.recorded != 40_000 || exact.flushes < 20 {
 			t.Errorf("%d recorded in %d transactions; %s", exact.recorded, exact.flushes, exact.wrong)
+		}
+	})
+
+	t.Run("a flush after one that failed writes also what came in between", func(t *testing.T) {
+		t.Parallel()
+		for name, broken := range map[string]*brokenRecords{"reading": {load: true}, "writing": {save: true}} {
+			f := setup(t)
+			broken.Records, f.recorder.records = f.records, broken
+			f.recorder.Record(&call)
+			if f.recorder.Flush(t.Context()) == nil {
+				t.Fatal("it was written")
+			}
+			f.recorder.Record(&call)
+			broken.load, broken.save = false, false
+			if f.flush(); f.recorder.kept.Load() != 2 {
+				t.Errorf("%s: there are %d", name, f.recorder.kept.Load())
+			}
+		}
+	})
+
+	t.Run("the room for records is that of all functions together, and there again when they are written", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		v := call
+		for range 2 {
+			for i := range maxQueued + 10 {
+				v.Function = names[i%len(names)]
+				f.recorder.Record(&v)
+			}
+			f.recorder.records = nowhere{} // To be quick.
+			f.flush()
+		}
+		if r := f.service.Recording(); r.Recorded != 2*maxQueued || r.Dropped != 20 || f.recorder.queued.Load() != 0 {
+			t.Errorf("got %+v", r)
+		}
+	})
+
+	t.Run("records of many functions are written in the order in which the calls ended", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		seen := &orderedRecords{}
+		f.recorder.records = seen
+		for i := range 200 {
+			v := call
+			// Of those that end at once two are of one function.
+			v.Function, v.Time, v.BytesIn = names[i/2%7], call.Time.Add(time.Duration(i/3)*time.Microsecond), int64(i)
+			f.recorder.Record(&v)
+		}
+		f.flush()
+		if len(seen.all) != 200 || !slices.IsSortedFunc(seen.all, func(a, b cove.Invocation) int { return ended(&a).Compare(ended(&b)) }) {
+			t.Error("the order is another")
+		}
+		last := map[string]int64{}
+		for _, v := range seen.all {
+			if v.BytesIn < last[v.Function] {
+				t.Errorf("call %d of %s comes after %d", v.BytesIn, v.Function, last[v.Function])
+			}
+			last[v.Function] = v.BytesIn
+		}
+	})
+
+	t.Run("a function that is not called any more holds no memory for records", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		for range 3 {
+			for range 100 {
+				f.recorder.Record(&call)
+			}
+			f.flush()
+		}
+		c := f.recorder.counter(store.Series{Function: "hello", Version: 1, Isolation: "gvisor"})
+		if cap(c.records) == 0 || cap(c.spare) == 0 {
+			t.Error("one that is called begins anew each time")
+		}
+		for range 8 { // It takes some time, as most gaps are short.
+			f.flush()
+		}
+		if cap(c.records) > 0 || cap(c.spare) > 0 {
+			t.Errorf("it holds memory for %d and %d", cap(c.records), cap(c.spare))
 		}
 	})
 
@@ -393,8 +475,8 @@ func TestRecorder(t *testing.T) {
 				t.Fatal("it was written")
 			}
 		}
-		// What could not be written, and what is of the next batch.
-		if n := len(f.recorder.pending); n < 5 || n > 2*5 {
+		// What could not be written, and what is to be written next.
+		if n := len(f.recorder.due) + len(f.recorder.pending); n < 5 || n > 2*5 {
 			t.Errorf("it holds %d", n)
 		}
 	})
@@ -421,21 +503,67 @@ func TestRecordingTakesNoMemoryOfItsOwn(t *testing.T) {
 	f := setup(t)
 	call := cove.Invocation{Function: "hello", Outcome: "ok", Start: cove.StartWarm, Time: time.Now(), Timings: cove.Timings{Run: 1e6, Total: 2e6}}
 	f.recorder.Record(&call)
-	f.recorder.queue.waiting = make([]cove.Invocation, 0, maxQueued)
+	f.recorder.counter(store.Series{Function: "hello"}).records = make([]cove.Invocation, 0, maxQueued)
 	if n := testing.AllocsPerRun(1000, func() { f.recorder.Record(&call) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
+// BenchmarkRecord is what a call's record costs who makes the call, with the calls
+// of one function and of 64 recorded at once by as many callers as there are
+// processors. Collecting them is not timed.
 func BenchmarkRecord(b *testing.B) {
-	r := NewRecorder(nil, nil)
-	call := cove.Invocation{Function: "hello", Outcome: "ok", Start: cove.StartWarm, Time: time.Now(), Timings: cove.Timings{Run: 1e6, Total: 2e6}}
-	b.RunParallel(func(p *testing.PB) {
-		for p.Next() {
-			r.Record(&call)
-		}
-	})
+	const each = 4096
+	for _, functions := range []int{1, 64} {
+		b.Run(fmt.Sprintf("functions=%d", functions), func(b *testing.B) {
+			r, callers := NewRecorder(nowhere{}, nil), runtime.GOMAXPROCS(0)
+			for b.Loop() {
+				var all sync.WaitGroup
+				for caller := range callers {
+					all.Go(func() {
+						call := cove.Invocation{Outcome: "ok", Start: cove.StartWarm, Time: time.Now(), Timings: cove.Timings{Run: 1e6, Total: 2e6}}
+						for n := range each {
+							call.Function = names[(caller+n*callers)%functions] // Each has its own.
+							r.Record(&call)
+						}
+					})
+				}
+				all.Wait()
+				b.StopTimer()
+				_ = r.Flush(context.Background())
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*callers*each), "ns/call")
+		})
+	}
 }
+
+// names are those of 64 functions.
+var names = func() (all [64]string) {
+	for i := range all {
+		all[i] = fmt.Sprintf("function-%02d", i)
+	}
+	return all
+}()
+
+// orderedRecords are what was written, in that order.
+type orderedRecords struct {
+	nowhere
+	all []cove.Invocation
+}
+
+func (o *orderedRecords) SaveRecords(_ context.Context, v []cove.Invocation, _ []store.Rollup) error {
+	o.all = append(o.all, v...)
+	return nil
+}
+
+// nowhere keeps nothing.
+type nowhere struct{ store.Records }
+
+func (nowhere) Rollup(context.Context, store.Series, store.Resolution, int64) ([]byte, error) {
+	return nil, nil
+}
+func (nowhere) SaveRecords(context.Context, []cove.Invocation, []store.Rollup) error { return nil }
 
 // brokenRecords fail when told to.
 type brokenRecords struct {
@@ -463,7 +591,8 @@ type exactRecords struct {
 	*sqlite.Records
 	tried    int
 	flushes  int
-	counts   map[int64]int64 // by minute, of the whole system
+	next     map[string]int64 // BytesIn of the next call of a function, where calls are numbered by it
+	counts   map[int64]int64  // by minute, of the whole system
 	recorded int64
 	wrong    string
 }
@@ -487,6 +616,16 @@ func (e *exactRecords) SaveRecords(_ context.Context, v []cove.Invocation, u []s
 	}
 	e.flushes++
 	e.recorded += int64(len(v))
+	for i := range v {
+		want, numbered := e.next[v[i].Function]
+		if !numbered {
+			continue
+		}
+		if v[i].BytesIn != want && e.wrong == "" {
+			e.wrong = fmt.Sprintf("call %d of %s comes when %d should", v[i].BytesIn, v[i].Function, want)
+		}
+		e.next[v[i].Function] = want + 1
+	}
 	counted := int64(0)
 	for _, n := range e.counts {
 		counted += n

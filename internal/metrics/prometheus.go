@@ -157,7 +157,7 @@ func (p *Prometheus) Collect(metrics chan<- prometheus.Metric) {
 	l := p.levels()
 	p.collectLevels(c, &l)
 	c.counter(d.recorded, float64(p.recorder.kept.Load()))
-	c.counter(d.dropped, float64(p.recorder.queue.dropped.Load()))
+	c.counter(d.dropped, float64(p.recorder.dropped.Load()))
 	c.counter(d.failures, float64(p.recorder.failures.Load()))
 	c.gauge(d.bytes, float64(p.recorder.records.RecordBytes()))
 }

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"maps"
 	goruntime "runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +31,12 @@ const (
 
 // Recorder counts invocations and keeps their records. Record and what is read of
 // it are safe for concurrent use; Start and Close are called once.
+//
+// What is recorded goes through three places. A counter has what happened to one
+// series since it was last collected, its counts and its records, behind a lock of
+// its own: calls of two functions share none. From there both move to pending and
+// waiting together, so these always tell of the same calls. From there, again
+// together, to due and unsaved, which is what one transaction writes.
 type Recorder struct {
 	records store.Records
 	log     *slog.Logger
@@ -41,14 +46,12 @@ type Recorder struct {
 	counters atomic.Pointer[map[store.Series]*counter]
 	adding   sync.Mutex
 
-	// batch counts what is written together: a call is counted and recorded in the
-	// same one, since cutting is held for reading while both are done, and for
-	// writing for the moment in which the next batch begins.
-	cutting sync.RWMutex
-	batch   int64
-
-	queue queue
-	kept  atomic.Int64
+	// queued is how many records the counters and waiting have. Every call changes it,
+	// so it is not to lie where other processors look for counters.
+	_             [64]byte
+	queued        atomic.Int64
+	_             [64]byte
+	dropped, kept atomic.Int64
 	// failures counts transactions that failed. Their content is tried again.
 	failures atomic.Int64
 
@@ -60,35 +63,18 @@ type Recorder struct {
 
 	// flushing is held while one flush works; it guards what is below.
 	flushing sync.Mutex
-	rows     *rows
-	unsaved  []cove.Invocation
+	waiting  []cove.Invocation
+	// due and unsaved are what the next transaction writes, due as far as it is not
+	// in rows yet.
+	due     []delta
+	unsaved []cove.Invocation
+	rows    *rows
 	// behind says that the last transaction failed.
 	behind bool
 
 	wake    chan struct{}
 	stop    chan struct{}
 	stopped chan struct{}
-}
-
-// counter is what happened to one series since it was last collected. Most of the
-// time it is the aggregate of one minute and batch.
-type counter struct {
-	mu            sync.Mutex
-	series        store.Series
-	minute, batch int64
-	open          *aggregate
-	closed        []delta
-	// dead says that the counter is not collected any more.
-	dead bool
-	used time.Time
-}
-
-// delta is what happened to one series in one minute, of what is written with one
-// batch.
-type delta struct {
-	series        store.Series
-	minute, batch int64
-	what          *aggregate
 }
 
 // NewRecorder returns a recorder that writes to records. It does nothing by itself
@@ -143,29 +129,32 @@ func (r *Recorder) Close(ctx context.Context) error {
 func (r *Recorder) Record(v *cove.Invocation) {
 	series := store.Series{Function: v.Function, Version: v.Version, Isolation: v.Isolation}
 	minute := v.Time.Add(v.Timings.Total).Unix() / 60
-	r.cutting.RLock()
-	r.count(series, minute, func(a *aggregate) { a.add(v) })
-	full := r.queue.put(v)
-	r.cutting.RUnlock()
-	if full {
-		select {
-		case r.wake <- struct{}{}:
-		default: // It is awake.
-		}
+	queued := r.queued.Add(1)
+	room := queued <= maxQueued
+	if !room {
+		r.queued.Add(-1)
+		r.dropped.Add(1)
+	}
+	for !r.counter(series).record(minute, v, room) {
+		goruntime.Gosched() // It was given up since it was found; soon there is a new one.
+	}
+	if queued == batch {
+		r.hurry()
+	}
+}
+
+// hurry has what is recorded be written now.
+func (r *Recorder) hurry() {
+	select {
+	case r.wake <- struct{}{}:
+	default: // It is awake.
 	}
 }
 
 // observe adds gauges to a series.
 func (r *Recorder) observe(series store.Series, minute int64, g *gauges) {
-	r.cutting.RLock()
-	defer r.cutting.RUnlock()
-	r.count(series, minute, func(a *aggregate) { a.gauges.merge(g) })
-}
-
-// count changes what is counted of a series in a minute. Cutting is held.
-func (r *Recorder) count(series store.Series, minute int64, change func(*aggregate)) {
-	for !r.counter(series).add(minute, r.batch, change) {
-		goruntime.Gosched() // It was given up since it was found; soon there is a new one.
+	for !r.counter(series).observe(minute, g) {
+		goruntime.Gosched()
 	}
 }
 
@@ -187,47 +176,15 @@ func (r *Recorder) counter(s store.Series) *counter {
 	return c
 }
 
-// add changes the aggregate of a minute, and is false if the counter is dead.
-func (c *counter) add(minute, batch int64, change func(*aggregate)) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.dead {
-		return false
-	}
-	if c.open == nil || c.minute != minute || c.batch != batch {
-		if c.open != nil {
-			c.closed = append(c.closed, delta{c.series, c.minute, c.batch, c.open})
-		}
-		c.minute, c.batch, c.open = minute, batch, &aggregate{}
-	}
-	change(c.open)
-	return true
-}
-
-// take hands over what was counted since, and gives the counter up if that is
-// nothing for a while.
-func (c *counter) take(now time.Time) (all []delta, dead bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	all, c.closed = c.closed, nil
-	if c.open != nil {
-		all = append(all, delta{c.series, c.minute, c.batch, c.open})
-		c.open = nil
-	}
-	if len(all) > 0 || c.used.IsZero() {
-		c.used = now
-	}
-	c.dead = now.Sub(c.used) > forgetAfter
-	return all, c.dead
-}
-
-// collect moves what the counters have into totals and pending.
+// collect moves what the counters have into totals, pending and waiting. Flushing
+// is held.
 func (r *Recorder) collect(now time.Time) {
 	r.collecting.Lock()
 	defer r.collecting.Unlock()
 	var dead []store.Series
+	var runs []run
 	for s, c := range *r.counters.Load() {
-		deltas, gone := c.take(now)
+		deltas, records, gone := c.take(now)
 		if gone {
 			dead = append(dead, s)
 		}
@@ -235,7 +192,11 @@ func (r *Recorder) collect(now time.Time) {
 			r.total(s).add(d.what)
 		}
 		r.pending = append(r.pending, deltas...)
+		if len(records) > 0 {
+			runs = append(runs, run{c, records})
+		}
 	}
+	r.waiting = appendInOrder(r.waiting, runs)
 	if len(dead) == 0 {
 		return
 	}
@@ -254,56 +215,54 @@ func (r *Recorder) Flush(ctx context.Context) error {
 	r.flushing.Lock()
 	defer r.flushing.Unlock()
 	err := r.flush(ctx, time.Now())
-	if err != nil {
+	if r.behind = err != nil; r.behind {
 		r.failures.Add(1)
 		r.collecting.Lock()
-		r.pending = compact(r.pending, r.batch)
+		r.pending = compact(r.pending)
 		r.collecting.Unlock()
+	} else if r.queued.Load() >= batch {
+		r.hurry() // They came while others were written.
 	}
 	return err
 }
 
 func (r *Recorder) flush(ctx context.Context, now time.Time) error {
+	r.collect(now)
 	if r.behind {
 		// Nothing is added to what could not be written before, so that it does not
 		// grow while nothing can be written.
-		r.collect(now)
-		if err := r.save(ctx, now); err != nil {
+		if err := r.write(ctx, now); err != nil {
 			return err
 		}
 	}
-	if len(r.unsaved) == 0 {
-		r.cut()
-	}
-	r.collect(now)
-	deltas := r.due()
-	for i, d := range deltas {
-		if err := r.apply(ctx, d); err != nil {
-			r.collecting.Lock()
-			r.pending = append(deltas[i:], r.pending...)
-			r.collecting.Unlock()
-			return err
-		}
-	}
-	return r.save(ctx, now)
+	r.begin()
+	return r.write(ctx, now)
 }
 
-// cut ends a batch: what is recorded from now on is of the next one.
-func (r *Recorder) cut() {
-	r.cutting.Lock()
-	defer r.cutting.Unlock()
-	r.batch++
-	r.unsaved = r.queue.take(r.unsaved)
-}
-
-// due takes from pending what is of a batch that has ended.
-func (r *Recorder) due() []delta {
+// begin begins a transaction with all that was collected.
+func (r *Recorder) begin() {
 	r.collecting.Lock()
-	defer r.collecting.Unlock()
-	later := slices.DeleteFunc(slices.Clone(r.pending), func(d delta) bool { return d.batch < r.batch })
-	due := slices.DeleteFunc(r.pending, func(d delta) bool { return d.batch >= r.batch })
-	r.pending = later
-	return due
+	r.due, r.pending = r.pending, r.due[:0]
+	r.collecting.Unlock()
+	space := r.unsaved[:0]
+	if cap(space) > 1024+4*len(r.waiting) {
+		space = nil // Of a burst that is over.
+	}
+	r.unsaved, r.waiting = r.waiting, space
+	r.queued.Add(-int64(len(r.unsaved)))
+}
+
+// write writes what is due. What it could not write stays due.
+func (r *Recorder) write(ctx context.Context, now time.Time) error {
+	for i, d := range r.due {
+		if err := r.apply(ctx, d); err != nil {
+			r.due = r.due[i:]
+			return err
+		}
+	}
+	clear(r.due)
+	r.due = r.due[:0]
+	return r.save(ctx, now)
 }
 
 // maxPending is how many minutes of series are kept apart while nothing can be
@@ -311,15 +270,11 @@ func (r *Recorder) due() []delta {
 // but not when it was.
 const maxPending = 10_000
 
-// compact puts together what is of the same series and minute, and is due before
-// next, or not yet.
-func compact(deltas []delta, next int64) []delta {
-	for i := range deltas {
-		deltas[i].batch = max(deltas[i].batch, next-1)
-	}
-	deltas = compactBy(deltas, func(d delta) delta { return delta{series: d.series, minute: d.minute, batch: d.batch} })
+// compact puts together what is of the same series and minute.
+func compact(deltas []delta) []delta {
+	deltas = compactBy(deltas, func(d delta) delta { return delta{series: d.series, minute: d.minute} })
 	if len(deltas) > maxPending {
-		deltas = compactBy(deltas, func(d delta) delta { return delta{series: d.series, batch: d.batch} })
+		deltas = compactBy(deltas, func(d delta) delta { return delta{series: d.series} })
 	}
 	return deltas
 }
@@ -339,35 +294,4 @@ func compactBy(deltas []delta, key func(delta) delta) (out []delta) {
 		out[i].what.merge(d.what)
 	}
 	return out
-}
-
-// queue is the records that wait to be written.
-type queue struct {
-	mu      sync.Mutex
-	waiting []cove.Invocation
-	dropped atomic.Int64
-}
-
-// put adds a copy of v if there is room, and says whether it is time to write.
-func (q *queue) put(v *cove.Invocation) (full bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.waiting) >= maxQueued {
-		q.dropped.Add(1)
-		return false
-	}
-	q.waiting = append(q.waiting, *v)
-	return len(q.waiting) == batch
-}
-
-// take is all that wait; the next ones are put into space.
-func (q *queue) take(space []cove.Invocation) []cove.Invocation {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	taken := q.waiting
-	if cap(space) > 1024+4*len(taken) {
-		space = nil // Of a burst that is over.
-	}
-	q.waiting = space[:0]
-	return taken
 }

@@ -131,8 +131,7 @@ func (r *Recorder) row(ctx context.Context, key rowKey) (*row, error) {
 
 // save writes the records that were cut off and the roll-ups that have changed.
 func (r *Recorder) save(ctx context.Context, now time.Time) error {
-	err := r.records.SaveRecords(ctx, r.unsaved, r.rows.rollups())
-	if r.behind = err != nil; r.behind {
+	if err := r.records.SaveRecords(ctx, r.unsaved, r.rows.rollups()); err != nil {
 		return err
 	}
 	r.kept.Add(int64(len(r.unsaved)))

@@ -47,7 +47,7 @@ func (s *Service) Prometheus() http.Handler { return s.o.Scrape }
 func (s *Service) Recording() wire.Recording {
 	lines, dropped, bytes := s.o.LogLines()
 	return wire.Recording{
-		Recorded: s.o.Recorder.kept.Load(), Dropped: s.o.Recorder.queue.dropped.Load(),
+		Recorded: s.o.Recorder.kept.Load(), Dropped: s.o.Recorder.dropped.Load(),
 		LogLines: lines, LogDropped: dropped, Bytes: cove.ByteSize(s.o.Records.RecordBytes() + bytes),
 	}
 }
