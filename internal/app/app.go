@@ -287,7 +287,7 @@ func (a *App) openFunctions(ctx context.Context, version string) error {
 			return a.packages.Dir(cove.Package{SHA256: sha256}), release
 		},
 		Active: func(name string) *cove.Version { return enabled(a.deploy.Active(name)) },
-		Logs:   a.logs, Memory: a.memory(), StemMemory: a.cfg.StemMemory.Of(a.memory()), Stems: int(a.cfg.Stems), StartTimeout: a.cfg.StartTimeout, MaxAnswer: maxAnswer, Log: a.log,
+		Logs:   a.logs, Memory: a.memory(), StemMemory: a.cfg.StemMemory.Of(a.memory()), StemStretch: a.cfg.StemMemory.Stretch(a.memory()), Stems: int(a.cfg.Stems), StartTimeout: a.cfg.StartTimeout, MaxAnswer: maxAnswer, Log: a.log,
 	})
 	tracer, err := a.openTracing(version)
 	if err != nil {

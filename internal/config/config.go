@@ -97,7 +97,7 @@ func bind(f *pflag.FlagSet, c *Config) {
 	f.StringVar(&c.Isolation, "isolation", "gvisor", "`isolation` of functions that name none")
 	f.TextVar(&c.Memory, "memory", cove.ByteSize(0), "`size` of memory that all sandboxes may reserve (0: 80 % of the host's)")
 	f.TextVar(&c.Stems, "stems", AutoStems, "`number` of started sandboxes without a function (stem cells) kept at most of each runtime and isolation: auto, by demand; 0, none")
-	f.TextVar(&c.StemMemory, "stem-memory", Percent(10), "`share` of --memory that stem cells may reserve: 10%, or a size such as 512MiB")
+	f.TextVar(&c.StemMemory, "stem-memory", AutoShare(), "`share` of --memory that stem cells may reserve: 10%, or a size such as 512MiB; auto, 10 % and up to a quarter where one of each kind needs that")
 	f.StringVar(&c.EgressRange, "egress-range", "", "IPv4 `network` from which sandboxes with egress get addresses (default: one that no route of the host overlaps)")
 	f.StringSliceVar(&c.TrustedProxies, "trusted-proxies", nil, "`networks` of proxies whose X-Forwarded-* headers are believed")
 	f.TextVar(&c.EnvLimit, "env-limit", 4*cove.KiB, "`size` of one function's environment variables in all")

@@ -39,15 +39,29 @@ func (s *Stems) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Share is a part of the memory that all sandboxes may reserve: a size, or a
-// percentage. The zero value is nothing.
+// Share is a part of the memory that all sandboxes may reserve: a size, a
+// percentage, or automatic. The zero value is nothing.
 type Share struct {
 	size    cove.ByteSize
 	percent float64
+	auto    bool
 }
 
 // Percent is the share of p percent.
 func Percent(p float64) Share { return Share{percent: p} }
+
+// AutoShare is the share of 10 percent, and as much more as Stretch says.
+func AutoShare() Share { return Share{percent: 10, auto: true} }
+
+// Stretch is up to how much of all there is the share may grow where it would be too
+// little for one stem cell of each kind: an automatic one up to a quarter, as a tenth
+// of a small host is not even one cell. What somebody has set does not grow.
+func (s Share) Stretch(all cove.ByteSize) cove.ByteSize {
+	if !s.auto {
+		return 0
+	}
+	return all / 4
+}
 
 // Of is the share in bytes of all that there is, and never more than that.
 func (s Share) Of(all cove.ByteSize) cove.ByteSize {
@@ -57,16 +71,23 @@ func (s Share) Of(all cove.ByteSize) cove.ByteSize {
 	return min(s.size, all)
 }
 
-// MarshalText is "10%" or "512MiB".
+// MarshalText is "auto", "10%" or "512MiB".
 func (s Share) MarshalText() ([]byte, error) {
+	if s.auto {
+		return []byte("auto"), nil
+	}
 	if s.percent > 0 {
 		return []byte(strconv.FormatFloat(s.percent, 'g', -1, 64) + "%"), nil
 	}
 	return s.size.MarshalText()
 }
 
-// UnmarshalText reads a percentage of 0 to 100, or a size.
+// UnmarshalText reads "auto", a percentage of 0 to 100, or a size.
 func (s *Share) UnmarshalText(text []byte) error {
+	if string(text) == "auto" {
+		*s = AutoShare()
+		return nil
+	}
 	number, isPercent := strings.CutSuffix(string(text), "%")
 	if !isPercent {
 		var size cove.ByteSize

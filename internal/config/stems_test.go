@@ -19,13 +19,19 @@ func TestStemCellsAreSizedByDemandOrByANumber(t *testing.T) {
 	if c, err = load(t, "--stems", "auto", "--stem-memory", "2.5 %"); err != nil || c.Stems != AutoStems || c.StemMemory.Of(1000) != 25 {
 		t.Errorf("got %v and %v, %v", c.Stems, c.StemMemory, err)
 	}
+	if c, err = load(t, "--stem-memory", "auto"); err != nil || c.StemMemory != AutoShare() || c.StemMemory.Stretch(1000) != 250 {
+		t.Errorf("got %v, %v", c.StemMemory, err)
+	}
+	if c, err = load(t, "--stem-memory", "10%"); err != nil || c.StemMemory.Stretch(1000) != 0 {
+		t.Errorf("what was set grows by itself: %v, %v", c.StemMemory, err)
+	}
 	if c, err = load(t, "--stems", "0", "--stem-memory", "0"); err != nil || c.Stems != 0 || c.StemMemory.Of(cove.GiB) != 0 {
 		t.Errorf("got %v and %v, %v", c.Stems, c.StemMemory, err)
 	}
 }
 
 func FuzzShare(f *testing.F) {
-	for _, s := range []string{"10%", "2.5 %", "0", "512MiB", "100%", "-1%", "NaN%", "1e-400%", "%", "1GB"} {
+	for _, s := range []string{"auto", "10%", "2.5 %", "0", "512MiB", "100%", "-1%", "NaN%", "1e-400%", "%", "1GB"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

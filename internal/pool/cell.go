@@ -45,6 +45,11 @@ type plan struct {
 func (p *Pool) newCell(ctx context.Context, account string, reserved cove.ByteSize, of plan) (*cell, error) {
 	began := time.Now()
 	created, err := p.newSandbox(ctx, of)
+	if remains, ok := errors.AsType[*driver.Remains](err); ok {
+		sandbox := driver.Guard(remains.Sandbox)
+		p.discard(&cell{id: sandbox.ID(), sandbox: sandbox, reserved: reserved, account: account}, "start failed")
+		return nil, err
+	}
 	if err != nil {
 		p.ledger.release(account, reserved, false)
 		return nil, err

@@ -16,8 +16,9 @@ type facts struct {
 
 type isolationFacts struct {
 	features []driver.Feature
-	// startTook is what a cold start took lately, of any version.
-	startTook average
+	// made is what making a sandbox took lately for a request, stemMade for a stem
+	// cell, and loaded what loading a function took, of any version.
+	made, stemMade, loaded average
 }
 
 // learn notes what a sandbox of an isolation can do.
@@ -27,18 +28,35 @@ func (f *facts) learn(isolation string, features []driver.Feature) {
 	f.at(isolation).features = features
 }
 
-// started notes how long a cold start took.
-func (f *facts) started(isolation string, took time.Duration) {
+// stemMade notes how long making a stem cell took.
+func (f *facts) stemMade(isolation string, took time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.at(isolation).startTook.add(took)
+	f.at(isolation).stemMade.add(took)
 }
 
-// startTook is what a cold start takes, 0 if there was none yet.
-func (f *facts) startTook(isolation string) time.Duration {
+// started notes how long a start took: made is 0 if it was of a stem cell.
+func (f *facts) started(isolation string, made, loaded time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return time.Duration(f.at(isolation).startTook)
+	of := f.at(isolation)
+	of.loaded.add(loaded)
+	if made > 0 {
+		of.made.add(made)
+	}
+}
+
+// took is what making a sandbox and loading a function take, 0 what is not known
+// yet. Stem cells tell of the former only where nothing else does: they are made
+// beside everything else, which takes longer where there is much else.
+func (f *facts) took(isolation string) (made, loaded time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	of := f.at(isolation)
+	if of.made == 0 {
+		return time.Duration(of.stemMade), time.Duration(of.loaded)
+	}
+	return time.Duration(of.made), time.Duration(of.loaded)
 }
 
 // can says whether sandboxes of the isolation can do all of this, as far as any

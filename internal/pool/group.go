@@ -36,6 +36,8 @@ type group struct {
 	// pending are all starts under way, pendingStems those of stem cells, and making
 	// those that are past admission and so will end within their own bounds.
 	pending, pendingStems, making int
+	// awaitMemory and awaitTurn are those that wait for the one or the other.
+	awaitMemory, awaitTurn int
 	// floors are how many instances somebody wants ready for the time being.
 	floors []int
 	// replacing holds a value while the instances are being replaced, and
@@ -51,8 +53,9 @@ type group struct {
 	// setback is what the platform could not do, and relapse that instances end
 	// before they have served anybody.
 	failure, setback, relapse failure
-	// startTook and runTook are recent averages of cold starts and of calls.
-	startTook, runTook average
+	// made, loaded and runTook are recent averages: of making a sandbox, where that was
+	// done for a request, of loading the version, and of calls.
+	made, loaded, runTook average
 	// parts is into how many the weight of each instance is divided, busiest how
 	// many were busy at once since the last review.
 	parts, busiest int
@@ -93,63 +96,12 @@ func newGroup(p *Pool, v *cove.Version, arrivals *arrivals) *group {
 	}
 }
 
-// take is an instance that can serve another request: one that serves some
-// already and has room, so that others may stay idle, or the one that was idle
-// for the shortest time. It is frozen if freeze is not nil. The lock is held.
-func (g *group) take() (in *instance, freeze *freeze) {
-	if in = g.roomiest(); in == nil {
-		n := len(g.idle)
-		if n == 0 {
-			return nil, nil
-		}
-		in = g.idle[n-1]
-		g.idle[n-1] = nil
-		g.idle = g.idle[:n-1]
-		g.occupy(in)
-		freeze, in.freeze = in.freeze, nil
-	}
-	g.lend(in)
-	return in, freeze
-}
-
-// lend counts one more request that an instance serves. The lock is held.
-func (g *group) lend(in *instance) {
-	in.active++
-	g.inFlight++
-	if !in.served {
-		in.served = true
-		g.relapse.clear()
-	}
-}
-
-// roomiest is the busy instance with the most room, nil if none has any. The lock
-// is held.
-func (g *group) roomiest() *instance {
-	if g.concurrency == 1 {
-		return nil
-	}
-	var best *instance
-	for in := range g.busy {
-		if g.room(in) > 0 && (best == nil || in.active < best.active) {
-			best = in
-		}
-	}
-	return best
-}
-
-// room is how many more requests a busy instance may serve.
-func (g *group) room(in *instance) int {
-	if in.draining || in.active == 0 {
-		return 0
-	}
-	return g.concurrency - in.active
-}
-
 // observe is what there is now. The lock is held.
 func (g *group) observe(now time.Time) scale.Observation {
 	o := scale.Observation{
 		Waiting: len(g.waiters), InFlight: g.inFlight, Busy: len(g.busy), Starting: g.pending, StartingStems: g.pendingStems,
-		Idle: make([]scale.Idle, len(g.idle)), StartTook: g.startEstimate(), RunTook: time.Duration(g.runTook),
+		AwaitMemory: g.awaitMemory, AwaitTurn: g.awaitTurn,
+		Idle: make([]scale.Idle, len(g.idle)), StartTook: g.startEstimate(), StemTook: time.Duration(g.loaded), RunTook: time.Duration(g.runTook),
 	}
 	for i, in := range g.idle {
 		o.Idle[i] = scale.Idle{Since: in.since, Paused: in.freeze != nil, Warmed: in.warmed}
@@ -163,18 +115,28 @@ func (g *group) observe(now time.Time) scale.Observation {
 		o.OldestWait = now.Sub(g.waiters[0].since)
 	}
 	if key, ok := g.stemKey(); ok {
-		o.Stems = g.pool.stems.ready(key)
+		o.Stems = g.pool.stems.ready(key, g.hasAny())
 	}
 	return o
 }
 
-// startEstimate is what a cold start took lately, of this version or else of any
-// of the isolation. The lock is held.
+// hasAny says that there is an instance, or that one is being started. The lock is
+// held.
+func (g *group) hasAny() bool { return len(g.busy)+len(g.idle)+g.pending > 0 }
+
+// startEstimate is what a cold start takes: making a sandbox and loading the
+// version, each as it was lately for this version or else for any of the isolation.
+// It is that also where there are stem cells. These save making a sandbox, but
+// nobody knows whether there will be one when it is needed. The lock is held.
 func (g *group) startEstimate() time.Duration {
-	if g.startTook > 0 {
-		return time.Duration(g.startTook)
+	made, loaded := g.pool.facts.took(g.version.Config.Isolation)
+	if g.made > 0 {
+		made = time.Duration(g.made)
 	}
-	return g.pool.facts.startTook(g.version.Config.Isolation)
+	if g.loaded > 0 {
+		loaded = time.Duration(g.loaded)
+	}
+	return made + loaded
 }
 
 // decide is scale.Decide for what there is now. The lock is held.
@@ -343,13 +305,16 @@ func (g *group) keeps(in *instance) bool {
 	return false
 }
 
-// release takes an instance back from a lease that held it for took.
-func (g *group) release(in *instance, took time.Duration) {
+// release takes an instance back from a lease that held it for took; called says
+// that it was for a call.
+func (g *group) release(in *instance, took time.Duration, called bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	in.active--
 	g.inFlight--
-	g.runTook.add(took)
+	if called {
+		g.runTook.add(took)
+	}
 	g.leave()
 	if !in.dying {
 		g.offer(in, cove.StartWarm)

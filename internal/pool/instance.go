@@ -98,8 +98,11 @@ func (in *instance) keep() {
 	}
 	in.group.died(in, reason) // Nobody may be given it any more.
 	in.stuck = in.group.pool.destroy(in.cell, reason)
-	if in.mux != nil {
-		_ = in.mux.Close()
+	in.group.mu.Lock() // Its function may just have been loaded.
+	mux := in.mux
+	in.group.mu.Unlock()
+	if mux != nil {
+		_ = mux.Close()
 	}
 	<-in.logsDone
 	in.group.gone(in)
@@ -143,16 +146,21 @@ func (in *instance) thaw(f *freeze) error {
 }
 
 // ending says how a sandbox whose stream has ended did end. One that closed its
-// stream and lives on is stopped.
-func (in *instance) ending() driver.Exit {
-	ctx, cancel := context.WithTimeout(context.Background(), endingTimeout)
+// stream and lives on is given until the deadline, and not long, and then stopped;
+// late says that it was the deadline.
+func (in *instance) ending(deadline time.Time) (exit driver.Exit, late bool) {
+	patience := time.Now().Add(endingTimeout)
+	if late = deadline.Before(patience); late {
+		patience = deadline
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), patience)
 	defer cancel()
 	exit, err := in.sandbox.Wait(ctx)
 	if err != nil {
 		in.group.pool.stop(in.cell)
-		return driver.Exit{Code: -1}
+		return driver.Exit{Code: -1}, late
 	}
-	return exit
+	return exit, false
 }
 
 // describe says in words how a process ended.

@@ -31,6 +31,9 @@ type Lease struct {
 	shared *rt.Caller
 	// segment is where what the request prints goes.
 	segment *logs.Segment
+	// called says that a call was made: how long the lease was held tells how long
+	// calls take.
+	called bool
 
 	mu   sync.Mutex
 	over bool
@@ -81,6 +84,7 @@ func (l *Lease) Begin(requestID string) *logs.Segment {
 
 // Invoke is Conn.Invoke of the instance.
 func (l *Lease) Invoke(deadline time.Time, call *rt.Invoke) (*rt.Answer, error) {
+	l.called = true
 	return l.caller.Invoke(deadline, call)
 }
 
@@ -124,9 +128,12 @@ func (l *Lease) Usage(ctx context.Context) (cpu time.Duration, peak cove.ByteSiz
 	return max(0, cpu-before), cove.ByteSize(in.peak.Load())
 }
 
-// Ending says how the sandbox ended, after its stream did. It waits for three
-// seconds at most and stops a sandbox that lives on without a stream.
-func (l *Lease) Ending() driver.Exit { return l.in.ending() }
+// Ending says how the sandbox ended, after its stream did. It waits until the
+// deadline, three seconds at most, and stops a sandbox that lives on without a
+// stream; late says that the deadline has passed for it.
+func (l *Lease) Ending(deadline time.Time) (exit driver.Exit, late bool) {
+	return l.in.ending(deadline)
+}
 
 // Describe says in words how a process ended.
 func (l *Lease) Describe(e driver.Exit) string { return describe(e) }
@@ -146,7 +153,7 @@ func (l *Lease) Release() {
 		if l.segment != nil {
 			l.segment.End()
 		}
-		l.in.group.release(l.in, time.Since(l.began))
+		l.in.group.release(l.in, time.Since(l.began), l.called)
 	} else {
 		// Others may still get their answers, where a call that was given up has
 		// not ended yet.

@@ -12,6 +12,9 @@ import (
 var (
 	errTooBig = errors.New("more than all sandboxes together may have")
 	errClosed = errors.New("the pool is closed")
+
+	errStemsFull = errors.New("stem cells hold all that they may")
+	errNoMemory  = errors.New("nothing is free that nobody else wants")
 )
 
 // stemAccount is under which the ledger has what stem cells hold.
@@ -25,8 +28,6 @@ const stemAccount = ""
 // A function can have memory kept for it, which no other is given.
 type ledger struct {
 	budget cove.ByteSize
-	// stems is the most that stem cells may hold.
-	stems cove.ByteSize
 	// waiting says that the queue is not empty.
 	waiting atomic.Bool
 
@@ -46,8 +47,8 @@ type claim struct {
 	granted  chan error
 }
 
-func newLedger(budget, stems cove.ByteSize) *ledger {
-	return &ledger{budget: budget, stems: stems, held: map[string]cove.ByteSize{}, kept: map[string]cove.ByteSize{}}
+func newLedger(budget cove.ByteSize) *ledger {
+	return &ledger{budget: budget, held: map[string]cove.ByteSize{}, kept: map[string]cove.ByteSize{}}
 }
 
 // reserve waits until size is free for function. When it has to wait it calls
@@ -79,15 +80,19 @@ func (l *ledger) reserve(ctx context.Context, function string, size cove.ByteSiz
 	}
 }
 
-// reserveStem takes size for a stem cell if nobody else wants it.
-func (l *ledger) reserveStem(size cove.ByteSize) bool {
+// reserveStem takes size for a stem cell if nobody else wants it and stem cells
+// then hold no more than most. The error is errStemsFull or errNoMemory.
+func (l *ledger) reserveStem(size, most cove.ByteSize) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || len(l.queue) > 0 || l.held[stemAccount]+size > l.stems || size > l.free(stemAccount) {
-		return false
+	switch {
+	case l.held[stemAccount]+size > most:
+		return errStemsFull
+	case l.closed, len(l.queue) > 0, size > l.free(stemAccount):
+		return errNoMemory
 	}
 	l.take(stemAccount, size)
-	return true
+	return nil
 }
 
 // adopt makes what a stem cell holds the function's.

@@ -59,6 +59,9 @@ type Options struct {
 	// Memory is what all sandboxes together may reserve, and StemMemory what stem
 	// cells may of it.
 	Memory, StemMemory cove.ByteSize
+	// StemStretch is up to what stem cells may reserve where StemMemory is too little
+	// for one of each kind in use. With 0 it is not exceeded.
+	StemStretch cove.ByteSize
 	// Stems is how many stem cells of a kind are kept at most; 0 is none.
 	Stems int
 	// StartTimeout bounds the making of a sandbox.
@@ -102,7 +105,7 @@ func New(o Options) *Pool {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &Pool{
-		o: o, ledger: newLedger(o.Memory, o.StemMemory), groups: map[string]*group{}, arrivals: map[string]*arrivals{},
+		o: o, ledger: newLedger(o.Memory), groups: map[string]*group{}, arrivals: map[string]*arrivals{},
 		turns: newTurns(startsAtOnce(), moreAtOnce()), recovery: map[string]*recovery{},
 	}
 	p.stems = newStems(p, o.Stems)

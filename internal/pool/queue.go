@@ -49,6 +49,12 @@ func (g *group) acquire(ctx context.Context) (_ *Lease, _ *cove.Error, again boo
 		}
 		g.giveUp(in, "it could not be thawed", false)
 		g.fail(in, "it could not be thawed")
+		if ctx.Err() != nil {
+			return nil, callerGone(ctx), false
+		}
+		if time.Since(now) > g.version.Config.QueueTimeout.Std() {
+			return nil, g.noneFree(), false
+		}
 		g.mu.Lock()
 	}
 	if err := g.refuse(now); err != nil {
@@ -142,12 +148,17 @@ func (g *group) wait(ctx context.Context, w *waiter) (*Lease, *cove.Error) {
 			if got, late := g.withdraw(w); late {
 				return got.lease()
 			}
-			return nil, &cove.Error{
-				Code: cove.CodeOverloaded, RetryAfter: time.Second,
-				Message: "no instance of the function got free within " + g.version.Config.QueueTimeout.String() +
-					" (queue_timeout); raise scaling.max, or the memory that sandboxes may reserve",
-			}
+			return nil, g.noneFree()
 		}
+	}
+}
+
+// noneFree is the end of a request that has waited as long as it may.
+func (g *group) noneFree() *cove.Error {
+	return &cove.Error{
+		Code: cove.CodeOverloaded, RetryAfter: time.Second,
+		Message: "no instance of the function got free within " + g.version.Config.QueueTimeout.String() +
+			" (queue_timeout); raise scaling.max, or the memory that sandboxes may reserve",
 	}
 }
 

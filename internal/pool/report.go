@@ -233,6 +233,9 @@ func (g *group) explain(now time.Time) Explanation {
 	if n := g.outgoing(); n > 0 {
 		e.Why = append(e.Why, fmt.Sprintf("%d of them are being replaced: they serve until as many others are there, and do not count towards scaling.min and scaling.max.", n))
 	}
+	if why := g.stemless(o.Stems); why != "" {
+		e.Why = append(e.Why, why)
+	}
 	_, e.CanUseStems = g.stemKey()
 	if err := g.failure.last(now); err != nil {
 		e.Failure = err
@@ -240,4 +243,20 @@ func (g *group) explain(now time.Time) Explanation {
 		e.Failure = err
 	}
 	return e
+}
+
+// stemless says why the next instance is not made of a stem cell although it might be
+// expected to, "" if it is or there just is none ready. The lock is held.
+func (g *group) stemless(ready int) string {
+	if g.pool.stems.most == 0 {
+		return "An instance is always made from nothing, as the daemon keeps no stem cells (--stems 0)."
+	}
+	c := &g.version.Config
+	if r, _ := g.pool.o.Runtime(c.Runtime); len(r.Early(c.Env)) > 0 {
+		return fmt.Sprintf("An instance is always made from nothing, as the language reads the variable %s when it starts, which it has done in a stem cell.", r.Early(c.Env)[0])
+	}
+	if key, ok := g.stemKey(); ok && ready == 0 && g.pool.stems.ready(key, false) > 0 {
+		return "The one stem cell that is ready is kept for a function that has no instance."
+	}
+	return ""
 }

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -39,6 +40,44 @@ func TestConcurrency(t *testing.T) {
 		}
 		if s := p.Stats().Groups[0]; s.Idle != 2 {
 			t.Errorf("got %+v", s)
+		}
+	})
+
+	run(t, "an instance is filled up to a soft target while others are idle, beyond it when none is, and one that is frozen comes last", func(t *testing.T) {
+		p := setupRunning(t, &pooltest.Driver{}, cove.GiB, 0)
+		v := version(func(c *cove.Config) { c.Scaling.Concurrency, c.Scaling.Pause = 10, cove.Duration(10*time.Second) })
+		if _, err := p.Warm(t.Context(), v, 3); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		var leases []*Lease
+		acquire := func(n int) (frozen int) {
+			for range n {
+				lease, err := p.Acquire(t.Context(), v)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if lease.Class() == cove.StartThawed {
+					frozen++
+				}
+				leases = append(leases, lease)
+			}
+			return frozen
+		}
+		acquire(11)
+		for _, lease := range leases {
+			lease.Release() // Two are idle and one is frozen.
+		}
+		for _, test := range []struct {
+			more, frozen int
+			busy         string
+		}{{7, 0, "7"}, {7, 0, "7 7"}, {6, 0, "10 10"}, {1, 1, "1 10 10"}} {
+			if frozen, got := acquire(test.more), served(p); frozen != test.frozen || got != test.busy {
+				t.Errorf("with %d more, of which %d have thawed an instance, they serve %s; want %s", test.more, frozen, got, test.busy)
+			}
+		}
+		for _, lease := range leases {
+			lease.Release()
 		}
 	})
 
@@ -79,6 +118,18 @@ func TestConcurrency(t *testing.T) {
 			t.Error("it lives on")
 		}
 	})
+}
+
+// served is how many requests each busy instance serves, in ascending order.
+func served(p *Pool) string {
+	var busy []int
+	for _, in := range p.Instances() {
+		if in.InFlight > 0 {
+			busy = append(busy, in.InFlight)
+		}
+	}
+	slices.Sort(busy)
+	return strings.Trim(fmt.Sprint(busy), "[]")
 }
 
 func TestFairShares(t *testing.T) {

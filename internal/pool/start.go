@@ -16,11 +16,11 @@ import (
 
 // begin starts one instance, of a stem cell if there is one. The lock is held.
 func (g *group) begin() {
-	g.pending++
 	var c *cell
 	if key, ok := g.stemKey(); ok {
-		c = g.pool.stems.take(key, g.version.Function)
+		c = g.pool.stems.take(key, g.version.Function, g.hasAny())
 	}
+	g.pending++
 	if c != nil {
 		g.pendingStems++
 	}
@@ -47,15 +47,26 @@ func (g *group) start(c *cell) {
 	default:
 		g.failure.clear()
 		g.setback.clear()
-		if in.class == cove.StartCold {
-			g.startTook.add(in.startTook + in.initTook)
-		}
+		g.learn(in)
 		g.occupy(in)
 		g.offer(in, in.class)
 	}
 	g.scale(time.Now())
 	g.tellChange()
 	g.dropIfDone()
+}
+
+// learn notes what starting in has taken. Loading is told apart from making: a
+// function that always gets stem cells would otherwise be one of which nothing is
+// known, however long it imports. The lock is held.
+func (g *group) learn(in *instance) {
+	var made time.Duration
+	if in.class == cove.StartCold {
+		made = in.startTook
+		g.made.add(made)
+	}
+	g.loaded.add(in.initTook)
+	g.pool.facts.started(g.version.Config.Isolation, made, in.initTook)
 }
 
 // startFailed tells who waited. An init that fails will fail for everybody; what
@@ -87,7 +98,10 @@ func (g *group) make(c *cell) (*instance, *cove.Error) {
 		g.pool.o.Log.Warn("a stem cell could not be used; a new sandbox is made", "sandbox", c.id, "error", err)
 	}
 	size := g.size()
-	if err := g.pool.ledger.reserve(wait, g.version.Function, size, g.pool.evict); err != nil {
+	g.count(&g.awaitMemory, 1)
+	err := g.pool.ledger.reserve(wait, g.version.Function, size, g.pool.evict)
+	g.count(&g.awaitMemory, -1)
+	if err != nil {
 		return nil, g.admissionError(err, size)
 	}
 	return g.makeCold(wait, size)
@@ -108,12 +122,15 @@ func (g *group) size() cove.ByteSize {
 
 // makeOfStem turns a stem cell into an instance.
 func (g *group) makeOfStem(wait context.Context, c *cell) (*instance, error) {
-	if err := g.fund(wait, c); err != nil {
+	g.count(&g.awaitMemory, 1)
+	err := g.fund(wait, c)
+	g.count(&g.awaitMemory, -1)
+	if err != nil {
 		g.pool.discard(c, evicted)
 		return nil, err
 	}
-	g.admitted(1)
-	defer g.admitted(-1)
+	g.count(&g.making, 1)
+	defer g.count(&g.making, -1)
 	return g.develop(c, cove.StartStem)
 }
 
@@ -132,10 +149,10 @@ func (g *group) fund(wait context.Context, c *cell) error {
 	return nil
 }
 
-// admitted counts the starts that will end within bounds of their own.
-func (g *group) admitted(n int) {
+// count changes one of the group's counts of starts that are in a certain state.
+func (g *group) count(of *int, by int) {
 	g.mu.Lock()
-	g.making += n
+	*of += by
 	g.mu.Unlock()
 }
 
@@ -166,7 +183,10 @@ func (g *group) makeCold(wait context.Context, size cove.ByteSize) (*instance, *
 		p.stems.miss(key) // Also where nobody wants the instance any more when its turn comes.
 	}
 	another := g.serves()
-	if err := p.turns.take(wait, v.Function, another); err != nil {
+	g.count(&g.awaitTurn, 1)
+	err := p.turns.take(wait, v.Function, another)
+	g.count(&g.awaitTurn, -1)
+	if err != nil {
 		p.ledger.release(v.Function, size, false)
 		if p.ending.Err() != nil {
 			return nil, errShuttingDown()
@@ -185,8 +205,8 @@ func (g *group) makeCold(wait context.Context, size cove.ByteSize) (*instance, *
 		p.ledger.release(v.Function, size, false)
 		return nil, nil
 	}
-	g.admitted(1)
-	defer g.admitted(-1)
+	g.count(&g.making, 1)
+	defer g.count(&g.making, -1)
 	ctx, cancel := context.WithTimeout(p.ending, p.o.StartTimeout)
 	defer cancel()
 	c, err := p.newCell(ctx, v.Function, size, g.plan())
@@ -201,7 +221,6 @@ func (g *group) makeCold(wait context.Context, size cove.ByteSize) (*instance, *
 	if err != nil {
 		return nil, startError(err, v.Config.Isolation)
 	}
-	p.facts.started(v.Config.Isolation, in.startTook+in.initTook)
 	return in, nil
 }
 
@@ -215,14 +234,9 @@ func (g *group) serves() bool {
 // plan is that of a sandbox of this version's own.
 func (g *group) plan() plan {
 	c := &g.version.Config
-	plain := map[string]string{}
-	for name, v := range c.Env {
-		if !v.Secret {
-			plain[name] = v.Value
-		}
-	}
+	r, _ := g.pool.o.Runtime(c.Runtime) // Whether there is one is seen when the sandbox is made.
 	return plan{
-		name: g.version.Function, isolation: c.Isolation, runtime: c.Runtime, early: rt.EarlyEnv(plain),
+		name: g.version.Function, isolation: c.Isolation, runtime: c.Runtime, early: r.EarlyEnv(c.Env),
 		limits: g.limits(), network: c.Network,
 	}
 }
@@ -293,16 +307,20 @@ func (in *instance) init() *cove.Error {
 	})
 	in.initTook = time.Since(began)
 	if err != nil {
-		return in.initError(err)
+		return in.initError(began, err)
 	}
 	if in.group.concurrency > 1 {
-		in.mux = rt.NewMux(in.conn)
+		mux := rt.NewMux(in.conn)
+		in.group.mu.Lock() // The keeper may have seen its end already.
+		in.mux = mux
+		in.group.mu.Unlock()
 	}
 	return nil
 }
 
-// initError says why the handler could not be loaded, and stops what hangs.
-func (in *instance) initError(err error) *cove.Error {
+// initError says why the handler, whose loading began then, could not be loaded, and
+// stops what hangs.
+func (in *instance) initError(began time.Time, err error) *cove.Error {
 	c := &in.group.version.Config
 	var function *cove.Error
 	switch {
@@ -312,15 +330,24 @@ func (in *instance) initError(err error) *cove.Error {
 		return errShuttingDown()
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		in.group.pool.stop(in.cell)
-		in.logs.Say(fmt.Sprintf("Init timed out after %.2f seconds", c.InitTimeout.Std().Seconds()))
-		return cove.Errorf(cove.CodeInitTimeout, "loading %s took longer than %s (init_timeout)", c.Handler, c.InitTimeout)
+		return in.initTimeout()
 	default:
-		exit := in.ending()
+		exit, late := in.ending(began.Add(c.InitTimeout.Std()))
+		if late {
+			return in.initTimeout()
+		}
 		if exit.OOM {
 			return cove.Errorf(cove.CodeInitError, "loading %s ran out of memory: the limit is %s, the peak was %s", c.Handler, c.Memory, exit.PeakMemory.InMiB())
 		}
 		return cove.Errorf(cove.CodeInitError, "loading %s ended the process: %s", c.Handler, describe(exit))
 	}
+}
+
+// initTimeout says, also in the log, that the handler was not loaded in time.
+func (in *instance) initTimeout() *cove.Error {
+	c := &in.group.version.Config
+	in.logs.Say(fmt.Sprintf("Init timed out after %.2f seconds", c.InitTimeout.Std().Seconds()))
+	return cove.Errorf(cove.CodeInitTimeout, "loading %s took longer than %s (init_timeout)", c.Handler, c.InitTimeout)
 }
 
 // startError says what to tell a caller when no sandbox could be made.

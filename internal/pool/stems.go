@@ -61,10 +61,13 @@ type stemKind struct {
 	ready     []*stem
 	starting  int
 	demand    scale.Demand
-	refill    average
-	setback   failure
-	taken     int64
-	missed    int64
+	// more is the demand of functions that had an instance already, among several that
+	// could use a cell.
+	more    scale.Demand
+	refill  average
+	setback failure
+	taken   int64
+	missed  int64
 }
 
 // stem is a cell that waits for a function.
@@ -86,13 +89,12 @@ func (p *Pool) stemKeyOf(v *cove.Version) (key stemKey, ok bool) {
 	if p.stems.most == 0 {
 		return stemKey{}, false
 	}
-	for name := range c.Env {
-		if rt.IsEarly(name) {
-			return stemKey{}, false
-		}
+	r, known := p.o.Runtime(c.Runtime)
+	if len(r.Early(c.Env)) > 0 {
+		return stemKey{}, false
 	}
 	key = stemKey{runtime: c.Runtime, isolation: c.Isolation, network: c.Network, tmp: c.Tmp}
-	if r, known := p.o.Runtime(c.Runtime); !known || r.SizedAtStart {
+	if !known || r.SizedAtStart {
 		key.memory = c.Memory
 	}
 	return key, true
@@ -134,24 +136,48 @@ func (s *stems) kick() {
 	}
 }
 
-// ready is how many stem cells of a kind could be taken now.
-func (s *stems) ready(key stemKey) int {
+// ready is how many stem cells of a kind a function could be given now; another
+// says that it has an instance.
+func (s *stems) ready(key stemKey, another bool) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if k := s.kinds[key]; k != nil {
-		return len(k.ready)
+		return k.free(another)
 	}
 	return 0
 }
 
-// take is a stem cell for a function that needs one now; nil if there is none. It
-// is the caller's to end, and its memory the function's.
-func (s *stems) take(key stemKey, function string) *cell {
+// free is how many cells a function could be given one after another. Where several
+// could use them, one that has an instance, or would have with the first, is not given
+// the last: a burst of one function would else make the first call of every other a
+// cold one. It does not wait for the next cell either but has a sandbox made. That is
+// no slower: cells are made one at a time and behind the sandboxes that requests
+// wait for, and none is being made while as many are ready as there should be.
+func (k *stemKind) free(another bool) int {
+	n := len(k.ready)
+	switch {
+	case k.functions <= 1:
+		return n
+	case another:
+		return max(0, n-1)
+	default:
+		return max(min(n, 1), n-1)
+	}
+}
+
+// take is a stem cell for a function that needs one now; nil if there is none that
+// it may have, see free. It is the caller's to end, and its memory the function's.
+func (s *stems) take(key stemKey, function string, another bool) *cell {
 	s.mu.Lock()
 	k := s.kind(key)
-	st := k.pop()
-	if st != nil {
-		k.demand.Take(time.Now())
+	now := time.Now()
+	if another && k.functions > 1 {
+		k.more.Take(now)
+	}
+	var st *stem
+	if k.free(another) > 0 {
+		st = k.pop()
+		k.demand.Take(now)
 		k.taken++
 	}
 	s.mu.Unlock()
@@ -201,7 +227,9 @@ func (s *stems) hand(st *stem, function string) *cell {
 	return st.cell
 }
 
-// target is how many stem cells of a kind there should be. The lock is held.
+// target is how many stem cells of a kind there should be: as many as are wanted in
+// a burst, and where functions with an instance were among those who wanted them one
+// more, as these are not given the last. The lock is held.
 func (s *stems) target(k *stemKind, now time.Time) int {
 	if k.functions <= 0 {
 		return 0
@@ -210,7 +238,11 @@ func (s *stems) target(k *stemKind, now time.Time) int {
 	if refill == 0 {
 		refill = firstRefill
 	}
-	return min(max(1, k.demand.Target(refill, now)), s.most)
+	target := max(1, k.demand.Target(refill, now))
+	if k.functions > 1 && k.more.Target(refill, now) > 0 {
+		target++
+	}
+	return min(target, s.most)
 }
 
 // next is the kind to make a cell of, nil if none lacks any: one that has none at
@@ -298,9 +330,8 @@ func (s *stems) make(k *stemKind) {
 		return
 	}
 	if c == nil {
-		if err == nil {
+		if errors.Is(err, errStemsFull) || errors.Is(err, errNoMemory) {
 			k.setback.clear() // It costs nothing to look again soon.
-			err = cove.Errorf(cove.CodeOverloaded, "no memory is free for a stem cell")
 		}
 		k.setback.set(startError(err, k.key.isolation), now)
 		return
@@ -311,6 +342,7 @@ func (s *stems) make(k *stemKind) {
 	}
 	k.setback.clear()
 	k.refill.add(c.tookToStart)
+	s.pool.facts.stemMade(k.key.isolation, c.tookToStart)
 	ctx, leave := context.WithCancel(context.Background())
 	st := &stem{cell: c, since: now, leave: leave}
 	k.ready = append(k.ready, st)
@@ -320,17 +352,13 @@ func (s *stems) make(k *stemKind) {
 // errCompiled says that the cell was used up to compile the shim.
 var errCompiled = errors.New("the shim has been compiled")
 
-// create makes a cell, nil if there is no memory to spare.
+// create makes a cell.
 func (s *stems) create(k *stemKind) (*cell, error) {
 	p := s.pool
-	limits := driver.Limits{Memory: k.key.memory, CPU: 1, PIDs: pidsLimit, Tmp: k.key.tmp, Background: true}
-	if limits.Memory == 0 {
-		limits.Memory = max(stemMemory, 2*limits.Tmp)
-	}
-	size := limits.Memory + p.o.Overhead(k.key.isolation)
-	if !p.ledger.reserveStem(size) {
+	limits, size := k.key.limits(), s.size(k.key)
+	if err := s.reserve(size); err != nil {
 		s.share(k)
-		return nil, nil
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(p.ending, p.o.StartTimeout)
 	defer cancel()

@@ -92,9 +92,7 @@ func TestStemCells(t *testing.T) {
 
 	run(t, "all kinds together reserve no more memory than stem cells may", func(t *testing.T) {
 		p := setupRunning(t, &pooltest.Driver{}, 10*cove.GiB, 10)
-		p.ledger.mu.Lock()
-		p.ledger.stems = 2*stemMemory - 1
-		p.ledger.mu.Unlock()
+		p.o.StemMemory = 2*stemMemory - 1
 		p.Switch(nil, version(nil))
 		p.Switch(nil, other(func(c *cove.Config) { c.Network = cove.NetworkEgress }))
 		time.Sleep(time.Minute)
@@ -139,7 +137,7 @@ func TestStemCells(t *testing.T) {
 	run(t, "an environment that has to be there from the start makes the start a cold one", func(t *testing.T) {
 		p := setupRunning(t, &pooltest.Driver{}, cove.GiB, 10)
 		p.Switch(nil, version(nil))
-		v := other(func(c *cove.Config) { c.Env = cove.Env{"PYTHONHASHSEED": {Value: "1"}} })
+		v := other(func(c *cove.Config) { c.Env = cove.Env{"LANG": {Value: "1"}} })
 		p.Switch(nil, v)
 		time.Sleep(time.Second)
 		if class, _, err := call(p, v, "x"); err != nil || class != cove.StartCold {

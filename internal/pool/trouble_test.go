@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -198,6 +199,21 @@ func TestStarting(t *testing.T) {
 	})
 }
 
+// Not in a bubble of its own time: there nothing happens at the same time.
+func TestTheEndOfASharedInstanceDoesNotRaceWithItsBeginning(t *testing.T) {
+	t.Parallel()
+	p, _ := setup(t, &pooltest.Driver{EndAfter: time.Nanosecond}, cove.GiB)
+	for i := range 300 {
+		v := version(func(c *cove.Config) { c.Scaling.Concurrency = 2 })
+		v.ID = strconv.Itoa(i)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		if lease, err := p.Acquire(ctx, v); err == nil {
+			lease.Release()
+		}
+		cancel()
+	}
+}
+
 func TestEnding(t *testing.T) {
 	t.Parallel()
 
@@ -209,6 +225,70 @@ func TestEnding(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		if n := d.DestroyAttempts.Load(); n < 5 || n > 7 {
 			t.Errorf("%d attempts in 30 s", n)
+		}
+	})
+
+	run(t, "what is left of one that did not start keeps its memory until it is gone", func(t *testing.T) {
+		d := &pooltest.Driver{StartError: errBoom, Remains: true}
+		p, _ := setup(t, d, cove.GiB)
+		d.Stuck.Store(true)
+		if _, _, err := call(p, version(nil), "x"); err == nil {
+			t.Fatal("it started")
+		}
+		time.Sleep(30 * time.Second)
+		if r := p.ledger.reserved(); r != 100*cove.MiB {
+			t.Errorf("%s reserved while it is there", r)
+		}
+		d.Stuck.Store(false)
+		time.Sleep(10 * time.Second)
+		if r := p.ledger.reserved(); r != 0 {
+			t.Errorf("%s reserved when it is gone", r)
+		}
+	})
+
+	run(t, "who has little time does not wait for one frozen instance after another", func(t *testing.T) {
+		d := &pooltest.Driver{ResumeDelay: 900 * time.Millisecond, ResumeError: errBoom}
+		p, _ := setup(t, d, cove.GiB)
+		v := version(func(c *cove.Config) { c.Scaling.Pause = cove.Duration(time.Second) })
+		p.o.Active = func(string) *cove.Version { return v }
+		ctx, cancel := context.WithCancel(t.Context())
+		go p.Run(ctx)
+		defer cancel()
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() { _, _, _ = call(p, v, "sleep 500ms") })
+		}
+		wg.Wait()
+		time.Sleep(5 * time.Second)
+		if n := d.Paused.Load(); n != 3 {
+			t.Fatalf("%d are frozen", n)
+		}
+		ctx, done := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer done()
+		began := time.Now()
+		if _, err := p.Acquire(ctx, v); cove.CodeOf(err) != cove.CodeTimeout {
+			t.Errorf("it got %v", err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
+
+	run(t, "a lease without a call tells nothing of how long calls take", func(t *testing.T) {
+		p, _ := setup(t, &pooltest.Driver{}, cove.GiB)
+		v := version(nil)
+		_, _, _ = call(p, v, "sleep 500ms")
+		for range 10 {
+			lease, err := p.Acquire(t.Context(), v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lease.Release()
+		}
+		for _, g := range p.groups {
+			if took := time.Duration(g.runTook); took < 400*time.Millisecond {
+				t.Errorf("a call takes %s", took)
+			}
 		}
 	})
 

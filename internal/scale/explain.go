@@ -2,6 +2,7 @@ package scale
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -42,8 +43,23 @@ func (e *explanation) instances() {
 		e.say("There is no instance.")
 		return
 	}
-	e.say("There %s %s: %d busy with %s, %d starting, %d idle.", isAre(e.live()), count(e.live(), "instance"),
-		e.o.Busy, count(e.o.InFlight, "request"), e.o.Starting, len(e.o.Idle))
+	e.say("There %s %s: %d busy with %s, %d starting%s, %d idle.", isAre(e.live()), count(e.live(), "instance"),
+		e.o.Busy, count(e.o.InFlight, "request"), e.o.Starting, e.waits(), len(e.o.Idle))
+}
+
+// waits says what those that start wait for themselves.
+func (e *explanation) waits() string {
+	var parts []string
+	if n := e.o.AwaitMemory; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d for memory", n))
+	}
+	if n := e.o.AwaitTurn; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d for a turn to have a sandbox made", n))
+	}
+	if parts == nil {
+		return ""
+	}
+	return " (of which wait: " + strings.Join(parts, ", ") + ")"
 }
 
 // queue says what is done about those who wait.

@@ -61,6 +61,9 @@ type Observation struct {
 	Busy, Starting int
 	// StartingStems is how many of those that come up are made of stem cells.
 	StartingStems int
+	// AwaitMemory and AwaitTurn are how many of those that come up wait for memory, and
+	// for their turn to have a sandbox made. They change nothing but the explanation.
+	AwaitMemory, AwaitTurn int
 	// Room is how many requests the busy instances could take beside those they
 	// serve: 0 where Concurrency is 1.
 	Room int
@@ -68,9 +71,9 @@ type Observation struct {
 	Idle []Idle
 	// OldestWait is how long the first of those who wait has waited.
 	OldestWait time.Duration
-	// StartTook is what a cold start takes and RunTook what a request takes in
-	// the handler, as recent averages; 0 is not known.
-	StartTook, RunTook time.Duration
+	// StartTook is what a cold start takes, StemTook what one of a stem cell does, and
+	// RunTook what a request takes in the handler, as recent averages; 0 is not known.
+	StartTook, StemTook, RunTook time.Duration
 	// Stems is how many stem cells are ready that the version could use.
 	Stems int
 }

@@ -82,6 +82,8 @@ func TestColdStartsAreHedged(t *testing.T) {
 			Observation{Waiting: 50, InFlight: 1, Busy: 1, StartTook: 250 * ms, RunTook: time.Second}, Decision{Start: 50, Next: in(250 * ms)}},
 		{"stem cells are used for what would wait, and no cold start if they suffice",
 			Observation{Waiting: 20, InFlight: 2, Busy: 2, Stems: 8, StartTook: 250 * ms, RunTook: 50 * ms}, Decision{Start: 8, Next: in(500 * ms)}},
+		{"but not for what is served before they have loaded the function",
+			Observation{Waiting: 20, InFlight: 2, Busy: 2, Stems: 8, StartTook: 3200 * ms, StemTook: 3000 * ms, RunTook: 50 * ms}, Decision{Next: in(3200 * ms)}},
 		{"cold starts are for what is left when they are done",
 			Observation{Waiting: 40, InFlight: 2, Busy: 2, StartTook: 200 * ms, RunTook: 20 * ms}, Decision{Start: 20, Next: in(200 * ms)}},
 		{"who has waited for long disproves the reckoning",
@@ -322,6 +324,9 @@ func TestExplain(t *testing.T) {
 		{"asked for", adaptive, Observation{Idle: []Idle{{Since: noon, Warmed: true}}}, called(21, time.Second),
 			"There is 1 instance: 0 busy with 0 requests, 0 starting, 1 idle. The one that is idle longest, for 0s, is kept until 12:05:00 unless a request needs it: " +
 				"it was asked for (a deploy, or `cove warm`) and has served nobody yet, so scaling.idle counts, 5m0s."},
+		{"waiting themselves", fixed, Observation{Waiting: 3, Starting: 3, AwaitMemory: 1, AwaitTurn: 2}, nil,
+			"There are 3 instances: 0 busy with 0 requests, 3 starting (of which wait: 1 for memory, 2 for a turn to have a sandbox made), 0 idle. " +
+				"3 requests wait, the first for 0s; those that start are for them."},
 		{"could not be loaded", Policy{Idle: time.Minute}, Observation{Waiting: 1}, nil,
 			"There is no instance. 1 request waits, the first for 0s; none is started for a while, because the last one could not be loaded."},
 		{"the minimum", Policy{Min: 1, Max: 1, Idle: time.Minute, Pause: -1}, Observation{}, nil,

@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	// stemShare is how much of a cold start's time the queue may take to be
-	// served before another stem cell is used for it: one is ready in less.
+	// stemShare is how much of a cold start's time the queue may take at least to be
+	// served before another stem cell is used for it: one is ready in less, unless the
+	// function takes long to load.
 	stemShare = 0.1
 	// trialShare is how much of a cold start's time is waited for what the first
 	// instances of a function make of the queue, while it is not known how long
@@ -54,8 +55,10 @@ func trial(o Observation, need int) (start int, wait time.Duration) {
 func drained(o Observation, need, each int) (start int, wait time.Duration) {
 	servers := o.Busy + o.Starting
 	work := float64(o.Waiting) * float64(o.RunTook) / float64(each)
-	// As many as serve the queue in good time, of stem cells.
-	start = int(math.Ceil(work/(stemShare*float64(o.StartTook)))) - servers
+	// As many as serve the queue in good time, of stem cells: what is served before
+	// another one has loaded the function needs none.
+	soon := max(stemShare*float64(o.StartTook), float64(o.StemTook))
+	start = int(math.Ceil(work/soon)) - servers
 	start = max(0, min(start, need, o.Stems))
 	if servers+start == 0 {
 		start = 1

@@ -27,6 +27,7 @@ import (
 //
 //	sleep 500ms      answer after that time
 //	exit [500ms]     end the process, after that time
+//	hangup           close the connection and live on
 //	raise            raise an error
 //	stream 3 100ms   stream three pieces, that far apart
 //	anything else    answer it
@@ -35,8 +36,10 @@ import (
 type Driver struct {
 	// StartDelay and InitDelay are how long those take.
 	StartDelay, InitDelay time.Duration
-	// StartError and InitError make them fail.
+	// StartError and InitError make them fail. With Remains a sandbox is made first, and
+	// left to be removed.
 	StartError error
+	Remains    bool
 	InitError  *cove.FunctionError
 	// ResizeError, PauseError and ResumeError make a running sandbox's changes fail.
 	ResizeError, PauseError, ResumeError error
@@ -106,7 +109,7 @@ func (d *Driver) Create(ctx context.Context, spec driver.Spec) (driver.Sandbox, 
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if d.StartError != nil {
+	if d.StartError != nil && !d.Remains {
 		return nil, d.StartError
 	}
 	s := &sandbox{driver: d, id: spec.ID, dead: make(chan struct{})}
@@ -122,6 +125,9 @@ func (d *Driver) Create(ctx context.Context, spec driver.Spec) (driver.Sandbox, 
 	d.live = append(d.live, s)
 	d.mu.Unlock()
 	go s.run()
+	if d.StartError != nil {
+		return nil, &driver.Remains{Sandbox: s, Err: d.StartError}
+	}
 	return s, nil
 }
 
@@ -228,6 +234,10 @@ func (s *sandbox) handle(id uint64, body []byte) bool {
 	case "exit":
 		d, _ := time.ParseDuration(rest)
 		s.sleep(d)
+		return false
+	case "hangup":
+		_ = s.shim.Close()
+		<-s.dead
 		return false
 	case "raise":
 		end()
