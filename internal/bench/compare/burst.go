@@ -21,6 +21,8 @@ type burstPlace struct {
 	first, last []time.Duration
 	failed      int
 	err         string
+	// instances is how many there were right after the last burst.
+	instances int
 	// held is the PSS of each instance that the memory was measured of, in bytes.
 	held []float64
 }
@@ -54,8 +56,7 @@ func (r *run) measureBursts(ctx context.Context, budget time.Duration, tell func
 		if series[i].Error != "" && row.Error == "" {
 			row.Counted = series[i].Counted()
 		}
-		row.Instances, err = r.measureMemory(ctx, p)
-		if err != nil {
+		if err := r.measureMemory(ctx, p); err != nil {
 			r.remark("memory of %s in %s: %v", p.subject.label(), p.isolation, err)
 		}
 		r.report.Bursts = append(r.report.Bursts, row)
@@ -69,7 +70,7 @@ func (r *run) measureBursts(ctx context.Context, budget time.Duration, tell func
 func (r *run) burstRow(p, first *burstPlace) bench.BurstRow {
 	row := bench.BurstRow{
 		Subject: p.subject.name, Runtime: p.subject.runtime.Name, Isolation: p.isolation, Calls: burstCalls,
-		First: bench.Summarise(p.first), Last: bench.Summarise(p.last),
+		First: bench.Summarise(p.first), Last: bench.Summarise(p.last), Instances: p.instances,
 		Counted: bench.Counted{Failed: p.failed, Error: p.err},
 	}
 	if p != first {
@@ -114,6 +115,9 @@ func (r *run) burst(ctx context.Context, p *burstPlace) (bench.Sample, error) {
 	began = time.Now()
 	close(start)
 	wg.Wait()
+	if left, err := r.daemon.client.Instances(ctx, client.InstanceQuery{Function: function}); err == nil {
+		p.instances = len(left)
+	}
 	if failed != nil {
 		if p.err == "" {
 			p.err = failed.Error()
@@ -133,29 +137,25 @@ const (
 )
 
 // measureMemory reads what the instances hold that the last burst has left, or some
-// more, and ends them. It says how many the burst has left.
-func (r *run) measureMemory(ctx context.Context, p *burstPlace) (instances int, err error) {
+// more, and ends them.
+func (r *run) measureMemory(ctx context.Context, p *burstPlace) error {
 	function := p.subject.function(p.isolation, kindBurst)
-	left, err := r.daemon.client.Instances(ctx, client.InstanceQuery{Function: function})
-	if err != nil {
-		return 0, err
-	}
 	// As many as there are bare processes at least: what instances share is divided
 	// among them.
 	if _, err := r.daemon.client.Warm(ctx, function, wire.Warm{Instances: together}); err != nil {
-		return len(left), err
+		return err
 	}
 	time.Sleep(settle)
 	all, err := r.daemon.client.Instances(ctx, client.InstanceQuery{Function: function, Measure: true})
 	if err != nil {
-		return len(left), err
+		return err
 	}
 	row := bench.MemoryRow{Subject: p.subject.name, Runtime: p.subject.runtime.Name, Isolation: p.isolation}
 	if p.held = holdings(&row, all); row.Instances == 0 {
-		return len(left), fmt.Errorf("the daemon told the memory of none of %d instances", len(all))
+		return fmt.Errorf("the daemon told the memory of none of %d instances", len(all))
 	}
 	r.report.Memory = append(r.report.Memory, row)
-	return len(left), r.recycle(ctx, function)
+	return r.recycle(ctx, function)
 }
 
 // holdings sums up in row what the instances hold that are not busy and whose memory

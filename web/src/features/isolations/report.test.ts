@@ -38,6 +38,8 @@ describe("a report of cove bench", () => {
   it("tells how sure a ratio is, and how many fit into memory", () => {
     expect(slowdownGroups(report, "python3.13")[0]?.bars[0]).toMatchObject({ text: "1.20×", low: 1.1, high: 1.3 });
     expect(memoryGroups(report, "python3.13")[0]?.bars[0]).toMatchObject({ text: "12 MiB", note: "85 in a GiB" });
+    const newer = { ...report, memory: report.memory!.map((row) => ({ ...row, reserved_per_gib: 5.8 })) };
+    expect(memoryGroups(newer, "python3.13")[0]?.bars[0]).toMatchObject({ note: "85 in a GiB, 5 by what is reserved" });
   });
 });
 

@@ -16,7 +16,7 @@ export interface Report {
   warm: (Row & { took: Summary })[] | null;
   throughput: (Row & { peak: { per_second: number } })[] | null;
   overall: { runtime: string; isolation: string; ratio: Interval; workloads: number }[] | null;
-  memory: (Row & { pss: string | number; per_gib: number; processes: number })[] | null;
+  memory: (Row & { pss: string | number; per_gib: number; reserved_per_gib?: number; processes: number })[] | null;
   cpu: (Row & { s_per_start: number; s_per_1000_calls: number })[] | null;
   remarks: string[] | null;
 }
@@ -87,7 +87,13 @@ export function peakGroups(report: Report, runtime: string): BarGroup[] {
 }
 
 export function memoryGroups(report: Report, runtime: string): BarGroup[] {
-  return group((report.memory ?? []).filter((row) => row.runtime === runtime).map((row) => ({ ...plain(row.isolation, parseBytes(row.pss), formatBytes(row.pss)), note: `${Math.round(row.per_gib)} in a GiB` })));
+  return group((report.memory ?? []).filter((row) => row.runtime === runtime).map((row) => ({ ...plain(row.isolation, parseBytes(row.pss), formatBytes(row.pss)), note: inAGiB(row) })));
+}
+
+/** How many fit by what they take and, in newer reports, by what Cove reserves for them. */
+function inAGiB(row: { per_gib: number; reserved_per_gib?: number }) {
+  const fit = `${Math.round(row.per_gib)} in a GiB`;
+  return row.reserved_per_gib ? `${fit}, ${Math.floor(row.reserved_per_gib)} by what is reserved` : fit;
 }
 
 export function cpuGroups(report: Report, runtime: string): BarGroup[] {
