@@ -28,7 +28,7 @@ say "go test -race"
 run=()
 [ "$(id -u)" -eq 0 ] || run=(-exec "sudo -E")
 log=.cache/test.log
-if ! go test -race -p "${TEST_P:-2}" -timeout "${TEST_TIMEOUT:-20m}" "${run[@]}" "$@" ./... 2>&1 | tee $log; then
+if ! go test -race -p "${TEST_P:-2}" -timeout "${TEST_TIMEOUT:-40m}" "${run[@]}" "$@" ./... 2>&1 | tee $log; then
   # Once more what went wrong, below all the logs.
   grep -E '^ *--- FAIL|^ *[a-z0-9_]+_test\.go:[0-9]+: |^(FAIL|panic:|WARNING: DATA RACE)' $log | cut -c1-400 | tail -n 100 >&2
   fail "tests failed; everything they printed is in $log"
