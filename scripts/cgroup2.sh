@@ -18,7 +18,6 @@ console=$cache/console.log
 roots=("$images"/python3.13/root-*)
 
 install_missing <<'LIST'
-docker.io dockerd
 e2fsprogs mkfs.ext4
 qemu-system-x86 qemu-system-x86_64
 runc runc
@@ -57,20 +56,14 @@ say "compiling the tests and the machine's disk"
 mkdir -p "$work/tests"
 CGO_ENABLED=0 go test -c -tags cgroup2 -o "$work/tests/host.test" ./internal/driver/host
 CGO_ENABLED=0 go test -c -o "$work/tests/oci.test" ./internal/driver/oci
-CGO_ENABLED=0 go test -c -o "$work/tests/docker.test" ./internal/driver/docker
 
 as_root cp -a "${roots[0]}" "$tree"
 as_root mkdir "$tree/images"
 as_root cp -a "$images/python3.13" "$tree/images/"
 as_root cp -r "$work/tests" "$tree/tests"
-as_root cp "$runsc" "$cache/busybox" "$tree/usr/bin/"
-# Docker and runc are this machine's, and so are the libraries that the image lacks.
-programs=()
-for program in runc dockerd containerd containerd-shim-runc-v2; do
-  programs+=("$(command -v $program)") || fail "$program is missing, which comes with docker.io"
-done
-as_root cp -L "${programs[@]}" "$tree/usr/bin/"
-ldd "${programs[@]}" | awk '$2 == "=>" { print $3 }' | sort -u | while read -r library; do
+as_root cp "$runsc" "$cache/busybox" "$(command -v runc)" "$tree/usr/bin/"
+# runc is this machine's, and so are the libraries that the image lacks.
+ldd "$(command -v runc)" | awk '$2 == "=>" { print $3 }' | while read -r library; do
   [ -e "$tree/usr/lib/x86_64-linux-gnu/${library##*/}" ] ||
     as_root cp -L "$library" "$tree/usr/lib/x86_64-linux-gnu/"
 done
