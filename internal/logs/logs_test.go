@@ -230,8 +230,12 @@ func TestFloodThatIsShared(t *testing.T) {
 		_, _ = s.Write(flood)
 	}
 	in := &s.inputs[0]
-	if used := in.dropShared(flood); used != len(flood) {
+	if used := in.dropShared(flood, 0); used != len(flood) {
 		t.Errorf("%d bytes at once", used)
+	}
+	_, _ = s.Write([]byte("no end"))
+	if used := in.dropShared(in.buf, in.clean); used != 0 || in.clean != len("no end") {
+		t.Errorf("%d bytes of a line without an end, of which %d are known", used, in.clean)
 	}
 	_, _ = s.Write([]byte("\n\nhalf" + g.Marker() + ":hers\n" + g.Marker() + "\n"))
 	if got := texts(b); got[len(got)-1] != "r1: hers" {

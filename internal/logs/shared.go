@@ -26,7 +26,7 @@ func (s *Stream) Share() {
 func (in *input) takeShared(b []byte) (used int, lines []Line, more bool) {
 	clean := in.clean
 	in.clean = 0
-	if used := in.dropShared(b); used > 0 {
+	if used := in.dropShared(b, clean); used > 0 {
 		return used, nil, true
 	}
 	end := bytes.IndexByte(b[clean:], '\n')
@@ -58,13 +58,18 @@ func (in *input) takeShared(b []byte) (used int, lines []Line, more bool) {
 }
 
 // dropShared consumes lines without a marker that nobody will read, up to the line
-// in which one may begin: as drop, without looking at each of them.
-func (in *input) dropShared(b []byte) (used int) {
+// in which one may begin: as drop, without looking at each of them. No line ends in
+// the first clean bytes, and while none ends behind them nothing is looked at again.
+func (in *input) dropShared(b []byte, clean int) (used int) {
 	if in.stream.between.dropped == 0 {
 		return 0
 	}
-	known := b
-	if at := bytes.Index(b, []byte(markerPrefix)); at >= 0 {
+	last := bytes.LastIndexByte(b[clean:], '\n')
+	if last < 0 {
+		return 0
+	}
+	known := b[:clean+last+1]
+	if at := bytes.Index(known, []byte(markerPrefix)); at >= 0 {
 		known = b[:at]
 	}
 	used = bytes.LastIndexByte(known, '\n') + 1
