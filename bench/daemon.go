@@ -83,7 +83,7 @@ func (l *lab) daemonBy(ctx context.Context, start func(*exec.Cmd) error, watches
 	go func() { defer close(read); d.read(log) }()
 	l.later(func() error {
 		_ = d.cmd.Process.Signal(syscall.SIGTERM)
-		kill := time.AfterFunc(patience, func() { _ = d.cmd.Process.Kill() })
+		kill := time.AfterFunc(3*patience, func() { _ = d.cmd.Process.Kill() })
 		defer kill.Stop()
 		<-read
 		if err := d.cmd.Wait(); err != nil {

@@ -116,7 +116,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, version strin
 	a.events = events.NewHub(a.snapshot(version))
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, a.closePool(), a.close())
+			err = errors.Join(err, a.closePool(context.WithoutCancel(ctx)), a.close())
 		}
 	}()
 	if err := a.openData(); err != nil {

@@ -55,7 +55,8 @@ func TestACallThatEndsWhenASandboxDidNotLeavesItsRecord(t *testing.T) {
 		a.invoker = invoke.New(invoke.Options{Pool: a.pool, Record: func(*cove.Invocation) { records.Add(1) }})
 		a.gateway = gateway.New(gateway.Options{Invoke: a.invoker}).Server()
 
-		reads := a.cfg.DrainTimeout + closeTimeout + endTimeout/2
+		const poolGivesUp = 10 * time.Second
+		reads := a.cfg.DrainTimeout + poolGivesUp + closeTimeout + endTimeout/2
 		go func() {
 			r := &invoke.Request{ID: "r-1", Version: version, Kind: cove.KindHTTP, Payload: []byte("stream 2 0s"), Arrived: time.Now()}
 			_, _ = a.invoker.Do(context.Background(), r, slowCaller{reads})

@@ -13,8 +13,12 @@ import (
 )
 
 const (
-	// closeTimeout bounds the end of all sandboxes and connections after the
-	// drain timeout.
+	// sandboxesTimeout bounds the end of all sandboxes after the drain timeout. The
+	// pool gives up earlier where none ends any more; Docker removes five to ten a
+	// second.
+	sandboxesTimeout = time.Minute
+	// closeTimeout bounds the end of the calls whose sandbox was ended, and that of
+	// connections and of what is written at the end.
 	closeTimeout = 10 * time.Second
 	// endTimeout bounds the end of calls that have neither a sandbox nor a caller any
 	// more.
@@ -94,15 +98,15 @@ func (a *App) drain(ctx context.Context) error {
 	patience, cancel := context.WithTimeout(ctx, a.cfg.DrainTimeout)
 	defer cancel()
 	gatewayDone := make(chan error, 1)
-	last, cancelLast := context.WithTimeout(ctx, a.cfg.DrainTimeout+closeTimeout)
+	last, cancelLast := context.WithTimeout(ctx, a.cfg.DrainTimeout+sandboxesTimeout+closeTimeout)
 	defer cancelLast()
 	go func() { gatewayDone <- a.gateway.Shutdown(last) }()
 	if a.invoker.Drain(patience) != nil {
 		a.log.Warn("requests were still running at the end of the drain timeout")
 	}
+	poolErr := a.closePool(ctx)
 	final, cancelFinal := context.WithTimeout(ctx, closeTimeout)
 	defer cancelFinal()
-	poolErr := a.pool.Close(final)
 	_ = a.invoker.Drain(final) // Those whose sandbox was ended just now.
 	// Whoever is still connected reads an answer slowly, or sends nothing.
 	soon, cancelSoon := context.WithTimeout(ctx, time.Second)
@@ -126,13 +130,12 @@ func (a *App) drain(ctx context.Context) error {
 	return poolErr
 }
 
-// closePool ends what the pool has begun by itself, where there is one: the
-// removal of what an earlier daemon left, say.
-func (a *App) closePool() error {
+// closePool ends every sandbox, where there is a pool.
+func (a *App) closePool(ctx context.Context) error {
 	if a.pool == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, sandboxesTimeout)
 	defer cancel()
 	return a.pool.Close(ctx)
 }

@@ -55,7 +55,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	if errors.As(err, &quiet) {
 		return int(quiet)
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && !errors.As(err, new(endError)) {
 		fmt.Fprintln(stderr, "cove: interrupted")
 		return exitInterrupted
 	}
@@ -70,6 +70,11 @@ type usageError struct{ error }
 func (u usageError) Unwrap() error { return u.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// endError is what went wrong in ending: that it was interrupted does not tell it.
+type endError struct{ error }
+
+func (e endError) Unwrap() error { return e.error }
 
 // exitError ends the program with its code and says nothing more.
 type exitError int

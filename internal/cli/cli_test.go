@@ -3,8 +3,10 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -96,6 +98,29 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+// TestAnInterruptedDaemonTellsWhatWentWrongAtItsEnd ends a daemon by a signal.
+func TestAnInterruptedDaemonTellsWhatWentWrongAtItsEnd(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err  error
+		code int
+		says string
+	}{
+		{nil, 0, ""},
+		{errors.New("2 sandboxes are left"), 1, "cove: 2 sandboxes are left\n"},
+		{fmt.Errorf("start: %w", context.Canceled), 130, "cove: interrupted\n"},
+	} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		b := backend()
+		b.Serve = func(context.Context, config.Config) error { interrupt(); return c.err }
+		var errs bytes.Buffer
+		if code := cli.Main(ctx, []string{"serve", "--data", t.TempDir()}, nil, io.Discard, &errs, b); code != c.code || errs.String() != c.says {
+			t.Errorf("%v: exit code %d, %q", c.err, code, errs.String())
+		}
+		interrupt()
+	}
 }
 
 // dataDir is the default of --data, which depends on the user.

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"context"
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/covefn/cove/internal/config"
@@ -26,7 +29,11 @@ that over the file.`,
 			if err != nil {
 				return usageError{err}
 			}
-			return a.backend.Serve(cmd.Context(), cfg)
+			err = a.backend.Serve(cmd.Context(), cfg)
+			if err != nil && !errors.Is(err, context.Canceled) {
+				return endError{err}
+			}
+			return err
 		},
 	}
 	config.BindFlags(c.Flags())

@@ -47,6 +47,7 @@ func (p *Pool) newCell(ctx context.Context, account string, reserved cove.ByteSi
 	created, err := p.newSandbox(ctx, of)
 	if remains, ok := errors.AsType[*driver.Remains](err); ok {
 		sandbox := driver.Guard(remains.Sandbox)
+		p.sandboxes.Add(1)
 		p.discard(&cell{id: sandbox.ID(), sandbox: sandbox, reserved: reserved, account: account}, "start failed")
 		return nil, err
 	}
@@ -55,6 +56,7 @@ func (p *Pool) newCell(ctx context.Context, account string, reserved cove.ByteSi
 		return nil, err
 	}
 	sandbox := driver.Guard(created)
+	p.sandboxes.Add(1)
 	c := &cell{
 		id: sandbox.ID(), sandbox: sandbox, reserved: reserved, account: account,
 		conn: rt.NewConn(sandbox.Conn(), rt.Options{MaxAnswer: p.o.MaxAnswer}),
@@ -126,6 +128,7 @@ func (p *Pool) destroy(c *cell, reason string) (stuck bool) {
 		err := c.sandbox.Destroy(ctx, reason)
 		if err == nil {
 			cancel()
+			p.sandboxes.Add(-1)
 			if stuck {
 				p.stuck.Add(-1)
 				p.o.Log.Info("a stuck sandbox has ended", "sandbox", c.id)

@@ -80,7 +80,9 @@ type Pool struct {
 	// turns bound how many sandboxes are made at once: more would only make
 	// each of them slower.
 	turns *turns
-	stuck atomic.Int64
+	// sandboxes is how many there are, in whatever state; stuck are those of them
+	// that do not end.
+	sandboxes, stuck atomic.Int64
 	// evicting is held while idle instances are chosen to be ended.
 	evicting sync.Mutex
 	// recovery is that of every isolation.
@@ -311,9 +313,12 @@ func (p *Pool) evict() {
 	}
 }
 
+// closeStall is how long Close waits for the next sandbox to end.
+const closeStall = 10 * time.Second
+
 // Close ends every instance, also those that are being started, and waits until
-// all are gone, or ctx ends; then the error says how many are left. Requests that
-// wait get CodeShuttingDown.
+// all are gone. It gives up when none has ended for 10 seconds, or when ctx ends;
+// then the error says how many are left. Requests that wait get CodeShuttingDown.
 func (p *Pool) Close(ctx context.Context) error {
 	p.mu.Lock()
 	p.closed = true
@@ -326,18 +331,35 @@ func (p *Pool) Close(ctx context.Context) error {
 	}
 	done := make(chan struct{})
 	go func() { p.live.Wait(); close(done) }()
-	select {
-	case <-done:
-		for _, g := range p.allGroups() {
-			g.releaseCode()
+	if left := p.awaitEnd(ctx, done); left > 0 {
+		return fmt.Errorf("sandboxes that could not be ended in time: %d; the next start of Cove removes what is left of them", left)
+	}
+	for _, g := range p.allGroups() {
+		g.releaseCode()
+	}
+	return nil
+}
+
+// awaitEnd waits for done as long as sandboxes end, and says how many did not.
+func (p *Pool) awaitEnd(ctx context.Context, done <-chan struct{}) (left int64) {
+	least, stall := p.sandboxes.Load(), time.Now().Add(closeStall)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return 0
+		case <-ctx.Done():
+			return max(p.sandboxes.Load(), 1)
+		case now := <-tick.C:
+			if left := p.sandboxes.Load(); left < least {
+				least, stall = left, now.Add(closeStall)
+				p.o.Log.Info("ending sandboxes", "left", left)
+			}
+			if !now.Before(stall) {
+				return max(least, 1)
+			}
 		}
-		return nil
-	case <-ctx.Done():
-		left := 0
-		for _, g := range p.Stats().Groups {
-			left += g.Starting + g.Dying
-		}
-		return fmt.Errorf("%d sandboxes could not be ended in time", left)
 	}
 }
 

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -183,6 +184,34 @@ func TestStarting(t *testing.T) {
 		if s := p.Stats(); s.Reserved != 100*cove.MiB || s.Stuck != 1 {
 			t.Errorf("got %+v", s)
 		}
+	})
+
+	run(t, "closing waits for as long as sandboxes end", func(t *testing.T) {
+		d := &pooltest.Driver{DestroyTurn: 2 * time.Second}
+		p, _ := setup(t, d, cove.GiB)
+		v := version(func(c *cove.Config) { c.Scaling.Max = 8 })
+		var calls sync.WaitGroup
+		for range 8 {
+			calls.Go(func() { _, _, _ = call(p, v, "sleep 1s") })
+		}
+		calls.Wait()
+		began := time.Now()
+		if err := p.Close(t.Context()); err != nil || time.Since(began) < 2*time.Second*8 || d.Destroyed.Load() != d.Created.Load() {
+			t.Errorf("after %s: %v; %d of %d are gone", time.Since(began), err, d.Destroyed.Load(), d.Created.Load())
+		}
+	})
+
+	run(t, "closing gives up on sandboxes that do not end, and says how many", func(t *testing.T) {
+		d := &pooltest.Driver{}
+		p, _ := setup(t, d, cove.GiB)
+		_, _, _ = call(p, version(nil), "x")
+		d.Stuck.Store(true)
+		began := time.Now()
+		err := p.Close(t.Context())
+		if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "could not be ended in time: 1") || took < closeStall || took > closeStall+2*time.Second {
+			t.Errorf("after %s: %v", took, err)
+		}
+		d.Stuck.Store(false)
 	})
 
 	run(t, "closing does not wait for what is being started", func(t *testing.T) {

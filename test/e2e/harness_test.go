@@ -26,7 +26,7 @@ const (
 	// that start sets, and room for a machine that is busy.
 	readyTime    = 60 * time.Second
 	drainTimeout = 10 * time.Second
-	stopTime     = drainTimeout + 30*time.Second
+	stopTime     = drainTimeout + 80*time.Second
 	// requestTime bounds one request of a test.
 	requestTime = 90 * time.Second
 )

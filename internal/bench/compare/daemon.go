@@ -23,7 +23,7 @@ import (
 const (
 	// daemonReady bounds the start of the private daemon, daemonStop its end.
 	daemonReady = 60 * time.Second
-	daemonStop  = 60 * time.Second
+	daemonStop  = 90 * time.Second
 )
 
 // daemon is a Cove of its own on loopback, with a data directory that is removed

@@ -20,7 +20,7 @@ import (
 
 // endTime is how long a child may take to end everything that it started, its own
 // daemon with all its sandboxes; then it is killed.
-const endTime = 75 * time.Second
+const endTime = 105 * time.Second
 
 // reason is why a child was told to end.
 type reason uint8

@@ -50,6 +50,8 @@ type Driver struct {
 	Mute bool
 	// StopDelay and ResumeDelay are how long Stop and Resume take.
 	StopDelay, ResumeDelay time.Duration
+	// DestroyTurn is how long Destroy takes, of one sandbox after the other.
+	DestroyTurn time.Duration
 	// Left is what Recover returns; nil is nothing.
 	Left func() ([]driver.Sandbox, error)
 	// Stuck, while set, keeps Destroy from succeeding; Broken makes it fail.
@@ -64,6 +66,8 @@ type Driver struct {
 
 	mu   sync.Mutex
 	live []*sandbox
+	// removed is when the last of those that are destroyed now will be gone.
+	removed time.Time
 }
 
 type sandbox struct {
@@ -78,6 +82,8 @@ type sandbox struct {
 	concurrent bool
 	// weightParts is what Resize was given last.
 	weightParts atomic.Int64
+	// removed is when it will be gone, guarded by the driver.
+	removed time.Time
 	// writing keeps the frames of calls that run at once apart.
 	writing sync.Mutex
 }
@@ -342,6 +348,21 @@ func (s *sandbox) Wait(ctx context.Context) (driver.Exit, error) {
 	}
 }
 
+// turn is when this sandbox will be gone.
+func (s *sandbox) turn() time.Time {
+	s.driver.mu.Lock()
+	defer s.driver.mu.Unlock()
+	if s.removed.IsZero() {
+		s.removed = time.Now()
+		if s.driver.removed.After(s.removed) {
+			s.removed = s.driver.removed
+		}
+		s.removed = s.removed.Add(s.driver.DestroyTurn)
+		s.driver.removed = s.removed
+	}
+	return s.removed
+}
+
 func (s *sandbox) Destroy(ctx context.Context, _ string) error {
 	s.driver.DestroyAttempts.Add(1)
 	s.die()
@@ -355,6 +376,11 @@ func (s *sandbox) Destroy(ctx context.Context, _ string) error {
 			return ctx.Err()
 		case <-time.After(10 * time.Millisecond):
 		}
+	}
+	select {
+	case <-time.After(time.Until(s.turn())):
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	s.once.Do(func() {
 		_ = s.host.Close()
