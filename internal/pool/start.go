@@ -41,7 +41,7 @@ func (g *group) start(c *cell) {
 	switch {
 	case err != nil:
 		g.startFailed(err)
-	case in == nil: // Nobody wanted it any more.
+	case in == nil: // It was not made; whether it is still wanted is seen below.
 	case in.dying:
 		g.startFailed(cove.Errorf(cove.CodeInitError, "the process ended right after the function was loaded"))
 	default:
@@ -81,12 +81,24 @@ func (g *group) startFailed(err *cove.Error) {
 	g.tell(min(1, len(g.waiters)), err)
 }
 
+// noTurn tells the one for whom an instance was to be made that its turn did not
+// come in time. That is no failure: what is wanted without anybody waiting, as by
+// scaling.min or Warm, queues again at once.
+func (g *group) noTurn() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.tell(min(1, len(g.waiters)), &cove.Error{
+		Code: cove.CodeOverloaded, RetryAfter: time.Second,
+		Message: "too many sandboxes are being started at once; try again in a moment",
+	})
+}
+
 // errUnfit says that a stem cell could not be used, which is not the function's
 // doing: a sandbox of its own is tried.
 var errUnfit = errors.New("the stem cell could not be used")
 
 // make makes an instance, of a stem cell if c is one. It may return neither an
-// instance nor an error: when its turn came, nobody wanted one any more.
+// instance nor an error: its turn did not come, or nobody wanted one any more.
 func (g *group) make(c *cell) (*instance, *cove.Error) {
 	wait, cancel := context.WithTimeout(g.pool.ending, g.version.Config.QueueTimeout.Std())
 	defer cancel()
@@ -191,10 +203,8 @@ func (g *group) makeCold(wait context.Context, size cove.ByteSize) (*instance, *
 		if p.ending.Err() != nil {
 			return nil, errShuttingDown()
 		}
-		return nil, &cove.Error{
-			Code: cove.CodeOverloaded, RetryAfter: time.Second,
-			Message: "too many sandboxes are being started at once; try again in a moment",
-		}
+		g.noTurn()
+		return nil, nil
 	}
 	leave := sync.OnceFunc(func() { p.turns.leave(v.Function, another) })
 	defer leave()

@@ -368,6 +368,23 @@ func TestWarming(t *testing.T) {
 		}
 	})
 
+	run(t, "goes on where turns to start come later than the queue timeout", func(t *testing.T) {
+		d := &pooltest.Driver{StartDelay: 7 * time.Second}
+		p := setupRunning(t, d, cove.GiB, 0)
+		p.turns = newTurns(1, 1)
+		v := version(func(c *cove.Config) { c.Scaling.Max = 9 })
+		began := time.Now()
+		if n, err := p.Warm(t.Context(), v, 9); n != 9 || err != nil {
+			t.Errorf("got %d, %v", n, err)
+		}
+		if took := time.Since(began); took > 9*7*time.Second+time.Second {
+			t.Errorf("it took %s", took)
+		}
+		if d.Attempts.Load() != 9 {
+			t.Errorf("%d sandboxes were made", d.Attempts.Load())
+		}
+	})
+
 	run(t, "says why a version cannot be loaded", func(t *testing.T) {
 		d := &pooltest.Driver{InitError: &cove.FunctionError{Type: "SyntaxError"}}
 		p := setupRunning(t, d, cove.GiB, 0)
