@@ -475,7 +475,7 @@ func testFiftyTimeouts(t *testing.T, h *harness, isolation string) {
 // millisecond. Each caller gets one outcome, answer or timeout, and it is the
 // one that is recorded.
 func testAnswersAtTheDeadline(t *testing.T, h *harness, isolation string) {
-	const each, callers = 250, 4 // 1,000 over the two isolations and languages
+	const each, callers = 252, 4 // 1,000 over the two isolations and languages
 	for _, language := range []string{"python", "node"} {
 		cfg := matrixConfig("nap-"+language, language, isolation)
 		cfg.Timeout, cfg.Scaling.Max = cove.Duration(100*time.Millisecond), callers
@@ -485,11 +485,15 @@ func testAnswersAtTheDeadline(t *testing.T, h *harness, isolation string) {
 		var wg sync.WaitGroup
 		for range callers {
 			wg.Go(func() {
+				// What an answer takes besides the nap differs by machine and moment: the
+				// lead follows it, so that three of four answers are just in time, and the
+				// fourth is not.
+				lead := 2.0 // ms
 				for range each / callers {
-					a := h.do(t, request{Path: "/" + cfg.Name + "/nap"})
+					a := h.do(t, request{Path: fmt.Sprintf("/%s/nap?lead=%.3f", cfg.Name, lead)})
 					code := cove.Code("")
-					if a.Status != http.StatusOK {
-						code = a.problem(t).Code
+					if lead *= 0.87; a.Status != http.StatusOK {
+						code, lead = a.problem(t).Code, max(lead, 0.25)*1.75
 					}
 					mu.Lock()
 					count[code]++
@@ -499,7 +503,7 @@ func testAnswersAtTheDeadline(t *testing.T, h *harness, isolation string) {
 		}
 		wg.Wait()
 		t.Logf("%s: %v", language, count)
-		if len(count) > 2 || count[""]+count[cove.CodeTimeout] != each/callers*callers {
+		if count[""] == 0 || count[cove.CodeTimeout] == 0 || count[""]+count[cove.CodeTimeout] != each/callers*callers {
 			t.Errorf("outcomes: %v", count)
 		}
 		h.want(t, http.StatusOK, request{Path: "/" + cfg.Name + "/ok"})
