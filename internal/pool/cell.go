@@ -131,6 +131,8 @@ func (p *Pool) destroy(c *cell, reason string) (stuck bool) {
 			p.sandboxes.Add(-1)
 			if stuck {
 				p.stuck.Add(-1)
+			}
+			if stuck && !p.Closed() {
 				p.o.Log.Info("a stuck sandbox has ended", "sandbox", c.id)
 			}
 			return stuck
@@ -140,7 +142,9 @@ func (p *Pool) destroy(c *cell, reason string) (stuck bool) {
 			p.stuck.Add(1)
 			p.ledger.unpromise(c.reserved)
 		}
-		p.o.Log.Error("a sandbox does not end; its memory stays reserved", "sandbox", c.id, "attempt", attempt+1, "error", err)
+		if !p.Closed() { // Then Close tells how many are left.
+			p.o.Log.Error("a sandbox does not end; its memory stays reserved", "sandbox", c.id, "attempt", attempt+1, "error", err)
+		}
 		<-ctx.Done() // One that fails at once is not tried again at once.
 		cancel()
 	}

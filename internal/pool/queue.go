@@ -158,7 +158,7 @@ func (g *group) noneFree() *cove.Error {
 	return &cove.Error{
 		Code: cove.CodeOverloaded, RetryAfter: time.Second,
 		Message: "no instance of the function got free within " + g.version.Config.QueueTimeout.String() +
-			" (queue_timeout); raise scaling.max, or the memory that sandboxes may reserve",
+			" (queue_timeout): each serves others, or could not be started in time; raise scaling.max or send fewer at once, `cove explain " + g.version.Function + "` says more",
 	}
 }
 

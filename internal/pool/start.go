@@ -81,18 +81,6 @@ func (g *group) startFailed(err *cove.Error) {
 	g.tell(min(1, len(g.waiters)), err)
 }
 
-// noTurn tells the one for whom an instance was to be made that its turn did not
-// come in time. That is no failure: what is wanted without anybody waiting, as by
-// scaling.min or Warm, queues again at once.
-func (g *group) noTurn() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.tell(min(1, len(g.waiters)), &cove.Error{
-		Code: cove.CodeOverloaded, RetryAfter: time.Second,
-		Message: "too many sandboxes are being started at once; try again in a moment",
-	})
-}
-
 // errUnfit says that a stem cell could not be used, which is not the function's
 // doing: a sandbox of its own is tried.
 var errUnfit = errors.New("the stem cell could not be used")
@@ -203,7 +191,8 @@ func (g *group) makeCold(wait context.Context, size cove.ByteSize) (*instance, *
 		if p.ending.Err() != nil {
 			return nil, errShuttingDown()
 		}
-		g.noTurn()
+		// That is no failure. Who waits is told when their own time is over, and what is
+		// wanted without anybody waiting, as by scaling.min or Warm, queues again at once.
 		return nil, nil
 	}
 	leave := sync.OnceFunc(func() { p.turns.leave(v.Function, another) })
