@@ -13,6 +13,11 @@ import (
 // without running any of it. keep is given each file; see runtime.Conn.Compile. The
 // sandbox is a stem cell where there is one.
 func (p *Pool) Compile(ctx context.Context, v *cove.Version, keep func(name string, data []byte) error) error {
+	leave, open := p.enter()
+	if !open {
+		return errShuttingDown()
+	}
+	defer leave()
 	g, failed := p.group(v)
 	if failed != nil {
 		return failed

@@ -363,6 +363,17 @@ func (p *Pool) awaitEnd(ctx context.Context, done <-chan struct{}) (left int64) 
 	}
 }
 
+// enter has Close wait until leave is called; it is not open after Close.
+func (p *Pool) enter() (leave func(), open bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, false
+	}
+	p.live.Add(1)
+	return p.live.Done, true
+}
+
 // Closed says that Close was called: what ends from then on was ended by it.
 func (p *Pool) Closed() bool { return p.ending.Err() != nil }
 

@@ -47,8 +47,9 @@ type stems struct {
 	// Only run uses it.
 	compiled map[string]bool
 
-	mu    sync.Mutex
-	kinds map[stemKey]*stemKind
+	mu     sync.Mutex
+	closed bool
+	kinds  map[stemKey]*stemKind
 	// past is what was counted of kinds that are no more, by runtime and isolation:
 	// what Prometheus counts must not go down.
 	past map[[2]string]StemStats
@@ -245,11 +246,15 @@ func (s *stems) target(k *stemKind, now time.Time) int {
 	return min(target, s.most)
 }
 
-// next is the kind to make a cell of, nil if none lacks any: one that has none at
-// all, or else the one that lacks most. The lock is not held.
+// next is the kind to make a cell of, which must be done: one that has none at all,
+// or else the one that lacks most. It is nil if none lacks any, and after close. The
+// lock is not held.
 func (s *stems) next(now time.Time) *stemKind {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
 	var best *stemKind
 	for _, k := range s.kinds {
 		if s.lacks(k, now) > 0 && k.setback.last(now) == nil && (best == nil || s.before(k, best, now)) {
@@ -258,6 +263,7 @@ func (s *stems) next(now time.Time) *stemKind {
 	}
 	if best != nil {
 		best.starting++
+		s.pool.live.Add(1) // What is made now, and what remains if that fails, Close waits for.
 	}
 	return best
 }
@@ -298,7 +304,11 @@ func (s *stems) share(poor *stemKind) {
 func (s *stems) run(ctx context.Context) {
 	for {
 		s.trim(time.Now())
-		for k := s.next(time.Now()); k != nil && ctx.Err() == nil; k = s.next(time.Now()) {
+		for ctx.Err() == nil {
+			k := s.next(time.Now())
+			if k == nil {
+				break
+			}
 			s.giveWay(ctx)
 			s.make(k)
 		}
@@ -313,13 +323,14 @@ func (s *stems) run(ctx context.Context) {
 
 // giveWay waits while sandboxes are made that requests wait for.
 func (s *stems) giveWay(ctx context.Context) {
-	for end := time.Now().Add(refillPatience); !s.pool.turns.quiet() && time.Now().Before(end) && ctx.Err() == nil; {
+	for end := time.Now().Add(refillPatience); !s.pool.turns.quiet() && time.Now().Before(end) && ctx.Err() == nil && s.pool.ending.Err() == nil; {
 		time.Sleep(10 * time.Millisecond)
 	}
 }
 
 // make makes one stem cell of a kind that counts it as starting already.
 func (s *stems) make(k *stemKind) {
+	defer s.pool.live.Done()
 	c, err := s.create(k)
 	now := time.Now()
 	s.mu.Lock()
@@ -465,6 +476,7 @@ func (s *stems) evict() {
 func (s *stems) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.closed = true
 	for _, k := range s.kinds {
 		s.drop(k, len(k.ready), "shutdown")
 	}

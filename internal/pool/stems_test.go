@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -346,6 +347,38 @@ func TestPausing(t *testing.T) {
 		time.Sleep(15 * time.Second)
 		if d.Destroyed.Load() != 1 {
 			t.Errorf("got %+v", p.Stats().Groups)
+		}
+	})
+}
+
+func TestClosingWaitsForWhatNoRequestIsWaitingFor(t *testing.T) {
+	t.Parallel()
+	run(t, "a sandbox to compile in", func(t *testing.T) {
+		d := &pooltest.Driver{StartDelay: 20 * time.Second, Linger: time.Second, DestroyTurn: time.Second}
+		p, _ := setup(t, d, cove.GiB)
+		done := make(chan error, 1)
+		go func() { done <- p.Compile(context.Background(), version(nil), nil) }()
+		synctest.Wait()
+		if err := p.Close(t.Context()); err != nil || d.Created.Load() != 1 || d.Destroyed.Load() != 1 {
+			t.Errorf("%v: %d made and %d gone", err, d.Created.Load(), d.Destroyed.Load())
+		}
+		if err := <-done; err == nil {
+			t.Error("it was compiled")
+		}
+		if err := p.Compile(t.Context(), version(nil), nil); code(err) != cove.CodeShuttingDown {
+			t.Errorf("after it: %v", err)
+		}
+	})
+	run(t, "a stem cell that is being made, and what remains of it", func(t *testing.T) {
+		d := &pooltest.Driver{StartDelay: 20 * time.Second, Linger: time.Second, DestroyTurn: time.Second}
+		p := setupRunning(t, d, cove.GiB, 1)
+		p.Switch(nil, version(nil))
+		time.Sleep(2 * time.Second)
+		if d.Attempts.Load() != 1 {
+			t.Fatalf("%d sandboxes are being made", d.Attempts.Load())
+		}
+		if err := p.Close(t.Context()); err != nil || d.Created.Load() != 1 || d.Destroyed.Load() != 1 {
+			t.Errorf("%v: %d made and %d gone", err, d.Created.Load(), d.Destroyed.Load())
 		}
 	})
 }

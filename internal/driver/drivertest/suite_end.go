@@ -36,9 +36,10 @@ func (s *suite) testStop(t *testing.T) {
 			if !r.silent() {
 				t.Error("something arrived after Stop")
 			}
-			// What had to be killed takes some processor time to die.
+			// What had to be killed takes some processor time to die; what runs on would use
+			// some 100 ms while it is listened to.
 			after, err := r.Usage(t.Context())
-			if err == nil && usageErr == nil && after.CPU-before.CPU > 5*time.Millisecond && !s.InMemory && !r.ended() {
+			if err == nil && usageErr == nil && after.CPU-before.CPU > 25*time.Millisecond && !s.InMemory && !r.ended() {
 				t.Errorf("%v of processor time were used after Stop", after.CPU-before.CPU)
 			}
 			if err := r.Resume(t.Context()); !errors.Is(err, driver.ErrDead) {

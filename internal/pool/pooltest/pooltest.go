@@ -40,7 +40,10 @@ type Driver struct {
 	// left to be removed.
 	StartError error
 	Remains    bool
-	InitError  *cove.FunctionError
+	// Linger, if it is not 0, is how long a Create still takes whose ctx has ended. It
+	// then leaves a sandbox to be removed, as Docker does.
+	Linger    time.Duration
+	InitError *cove.FunctionError
 	// ResizeError, PauseError and ResumeError make a running sandbox's changes fail.
 	ResizeError, PauseError, ResumeError error
 	// EndAfter, if it is not 0, is how long a process lives once it has loaded its
@@ -113,11 +116,24 @@ func (d *Driver) Create(ctx context.Context, spec driver.Spec) (driver.Sandbox, 
 	select {
 	case <-time.After(d.StartDelay):
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		if d.Linger == 0 {
+			return nil, ctx.Err()
+		}
+		time.Sleep(d.Linger)
+		return nil, &driver.Remains{Sandbox: d.create(spec), Err: ctx.Err()}
 	}
 	if d.StartError != nil && !d.Remains {
 		return nil, d.StartError
 	}
+	s := d.create(spec)
+	if d.StartError != nil {
+		return nil, &driver.Remains{Sandbox: s, Err: d.StartError}
+	}
+	return s, nil
+}
+
+// create makes a sandbox.
+func (d *Driver) create(spec driver.Spec) *sandbox {
 	s := &sandbox{driver: d, id: spec.ID, dead: make(chan struct{})}
 	s.host, s.shim = net.Pipe()
 	s.logReader, s.logWriter = io.Pipe()
@@ -131,10 +147,7 @@ func (d *Driver) Create(ctx context.Context, spec driver.Spec) (driver.Sandbox, 
 	d.live = append(d.live, s)
 	d.mu.Unlock()
 	go s.run()
-	if d.StartError != nil {
-		return nil, &driver.Remains{Sandbox: s, Err: d.StartError}
-	}
-	return s, nil
+	return s
 }
 
 // WeightParts are those of every sandbox that lives, the oldest first.

@@ -20,8 +20,8 @@ func addLife(add adder) {
 		"exports.handler = (event, context) => new Promise((resolve, reject) => { const t = setTimeout(() => resolve('slept'), event * 1000); context.signal.addEventListener('abort', () => { clearTimeout(t); console.log('over'); reject(context.signal.reason); }); });\n",
 	}
 	add("a call that is given up is cancelled and the others go on", waits, func(t *testing.T, h *shared) {
-		other := h.direct("other", "1")
-		late := h.begin("late", cove.KindDirect, "60", 500*time.Millisecond)
+		other := h.direct("other", "3")
+		late := h.begin("late", cove.KindDirect, "60", 2*time.Second) // By when it has begun.
 		if <-late.done; !errors.Is(late.err, os.ErrDeadlineExceeded) {
 			t.Errorf("error %v", late.err)
 		}
