@@ -125,4 +125,27 @@ func addLife(add adder) {
 			}
 		}
 	})
+	add("a program without threads is forked, also where processors are short", forms{
+		common: `import os, time
+parent = os.getpid()
+for task in os.listdir("/proc/self/task"):
+    try:
+        os.sched_setscheduler(int(task), os.SCHED_IDLE if int(task) != parent else os.SCHED_OTHER, os.sched_param(0))
+    except OSError:
+        pass
+for _ in range(2 * os.cpu_count()):
+    if os.fork() == 0:
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            pass
+        os._exit(0)
+`,
+		plain: "def handler(event, context):\n    return os.getpid() != parent\n",
+	}, func(t *testing.T, h *shared) {
+		for _, f := range []*flight{h.direct("a", ""), h.direct("b", "")} {
+			if got := f.result(t, h); got != "true" {
+				t.Errorf("the handler was imported once more: %s", got)
+			}
+		}
+	})
 }

@@ -132,8 +132,10 @@ def watch(fd):
     poll.register(fd, 0)
     awake = Shim.awake = posix.eventfd(0)
     poll.register(awake, select.POLLIN)
+    task = Shim.watcher = []
 
     def wait():
+        task.append("/proc/self/task/%d" % _thread.get_native_id())
         while True:
             for ready, _ in poll.poll():
                 if ready == awake:
@@ -144,7 +146,7 @@ def watch(fd):
     try:
         _thread.start_new_thread(wait, ())
     except RuntimeError:
-        pass  # No thread to be had: the main one still sees the end when it reads.
+        Shim.watcher = None  # No thread to be had: the main one still sees the end when it reads.
     _thread.stack_size(0)
 
 
@@ -680,6 +682,7 @@ class Shim:
     child = False
     forking = False  # The shim forks a worker of its own.
     awake = -1
+    watcher = None  # Where the system tells of the thread of watch, once that runs.
 
     @staticmethod
     def before_end():
@@ -692,12 +695,17 @@ class Shim:
 
     @classmethod
     def unwatch(cls):
-        """Ends the thread of watch, which a process that forks must not have."""
+        """Ends the thread of watch, which a process that forks must not have.
+
+        It is waited for until the system has none of it any more, where processors are
+        short too: a process that seems to have threads of its own is never forked.
+        """
         from time import sleep
 
         posix.write(cls.awake, bytes((1, 0, 0, 0, 0, 0, 0, 0)))
-        for _ in range(20):
-            if not threads():
+        until = monotonic() + 5
+        while cls.watcher is not None and monotonic() < until:
+            if cls.watcher and not posix.access(cls.watcher[0], 0):
                 break
             sleep(0.0005)
         posix.close(cls.awake)
