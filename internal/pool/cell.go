@@ -131,9 +131,9 @@ func (p *Pool) destroy(c *cell, reason string) (stuck bool) {
 			p.sandboxes.Add(-1)
 			if stuck {
 				p.stuck.Add(-1)
-			}
-			if stuck && !p.Closed() {
-				p.o.Log.Info("a stuck sandbox has ended", "sandbox", c.id)
+				if !p.Closed() {
+					p.o.Log.Info("a stuck sandbox has ended", "sandbox", c.id)
+				}
 			}
 			return stuck
 		}

@@ -47,9 +47,8 @@ type stems struct {
 	// Only run uses it.
 	compiled map[string]bool
 
-	mu     sync.Mutex
-	closed bool
-	kinds  map[stemKey]*stemKind
+	mu    sync.Mutex
+	kinds map[stemKey]*stemKind
 	// past is what was counted of kinds that are no more, by runtime and isolation:
 	// what Prometheus counts must not go down.
 	past map[[2]string]StemStats
@@ -247,12 +246,13 @@ func (s *stems) target(k *stemKind, now time.Time) int {
 }
 
 // next is the kind to make a cell of, which must be done: one that has none at all,
-// or else the one that lacks most. It is nil if none lacks any, and after close. The
-// lock is not held.
+// or else the one that lacks most. It is nil if none lacks any, and once the pool
+// ends: close takes the lock after that, so Close waits for what was chosen before.
+// The lock is not held.
 func (s *stems) next(now time.Time) *stemKind {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.pool.ending.Err() != nil {
 		return nil
 	}
 	var best *stemKind
@@ -476,7 +476,6 @@ func (s *stems) evict() {
 func (s *stems) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closed = true
 	for _, k := range s.kinds {
 		s.drop(k, len(k.ready), "shutdown")
 	}
